@@ -1,0 +1,146 @@
+#include "base/bytes.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace coffer {
+namespace {
+
+constexpr std::string_view kHex = "0123456789abcdef";
+constexpr std::string_view kStandard =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kUrl =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr int kForeign = -1;
+
+constexpr std::array<std::int8_t, 256> invert(std::string_view alphabet) {
+  std::array<std::int8_t, 256> table{};
+  table.fill(kForeign);
+  for (std::size_t i = 0; i < alphabet.size(); ++i) {
+    table[static_cast<std::uint8_t>(alphabet[i])] = static_cast<std::int8_t>(i);
+  }
+  return table;
+}
+
+constexpr auto kStandardInverse = invert(kStandard);
+constexpr auto kUrlInverse = invert(kUrl);
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return kForeign;
+}
+
+std::string encode(BytesView in, std::string_view alphabet, bool pad) {
+  std::string out;
+  out.reserve((in.size() + 2) / 3 * 4);
+  std::uint32_t buffer = 0;
+  unsigned bits = 0;
+  for (const std::uint8_t byte : in) {
+    buffer = (buffer << 8U) | byte;
+    bits += 8;
+    while (bits >= 6) {
+      bits -= 6;
+      out += alphabet[(buffer >> bits) & 0x3FU];
+    }
+  }
+  if (bits > 0) out += alphabet[(buffer << (6 - bits)) & 0x3FU];
+  while (pad && out.size() % 4 != 0) out += '=';
+  return out;
+}
+
+Result<Bytes> decode(std::string_view in, const std::array<std::int8_t, 256>& inverse) {
+  if (in.size() % 4 == 1) {
+    return fail(Code::kInvalidArgument, "decode base64: length leaves a lone character");
+  }
+  Bytes out;
+  out.reserve(in.size() / 4 * 3 + 2);
+  std::uint32_t buffer = 0;
+  unsigned bits = 0;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    const int value = inverse[static_cast<std::uint8_t>(in[i])];
+    if (value == kForeign) {
+      return fail(Code::kInvalidArgument,
+                  fmt::format("decode base64: foreign character at offset {}", i));
+    }
+    buffer = (buffer << 6U) | static_cast<std::uint32_t>(value);
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      out.push_back(static_cast<std::uint8_t>(buffer >> bits));
+    }
+  }
+  if ((buffer & ((1U << bits) - 1)) != 0) {
+    return fail(Code::kInvalidArgument, "decode base64: trailing bits are not zero");
+  }
+  return out;
+}
+
+}  // namespace
+
+BytesView as_bytes(std::string_view text) {
+  // A char and an unsigned char may alias: [basic.lval].
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+std::string_view as_text(BytesView bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Bytes to_bytes(std::string_view text) { return {text.begin(), text.end()}; }
+
+std::string to_hex(BytesView bytes) {
+  std::string out;
+  out.reserve(bytes.size() * 2);
+  for (const std::uint8_t byte : bytes) {
+    out += kHex[byte >> 4U];
+    out += kHex[byte & 0xFU];
+  }
+  return out;
+}
+
+Result<Bytes> from_hex(std::string_view text) {
+  if (text.size() % 2 != 0) {
+    return fail(Code::kInvalidArgument, "decode hex: odd number of characters");
+  }
+  Bytes out;
+  out.reserve(text.size() / 2);
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    const int high = hex_digit(text[i]);
+    const int low = hex_digit(text[i + 1]);
+    if (high == kForeign || low == kForeign) {
+      return fail(Code::kInvalidArgument, fmt::format("decode hex: foreign character at offset {}",
+                                                      high == kForeign ? i : i + 1));
+    }
+    out.push_back(static_cast<std::uint8_t>(high * 16 + low));
+  }
+  return out;
+}
+
+std::string to_base64(BytesView bytes) { return encode(bytes, kStandard, true); }
+std::string to_base64url(BytesView bytes) { return encode(bytes, kUrl, false); }
+
+Result<Bytes> from_base64(std::string_view text) {
+  if (text.size() % 4 != 0) {
+    return fail(Code::kInvalidArgument, "decode base64: length is not a multiple of 4");
+  }
+  for (int padding = 0; padding < 2 && text.ends_with('='); ++padding) text.remove_suffix(1);
+  return decode(text, kStandardInverse);
+}
+
+Result<Bytes> from_base64url(std::string_view text) { return decode(text, kUrlInverse); }
+
+bool equal_constant_time(BytesView a, BytesView b) {
+  if (a.size() != b.size()) return false;
+  unsigned difference = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference |= static_cast<unsigned>(a[i] ^ b[i]);
+  }
+  // Keeps the optimiser from leaving the loop early.
+  asm volatile("" : "+r"(difference));
+  return difference == 0;
+}
+
+}  // namespace coffer

@@ -1,0 +1,24 @@
+// JSON from anywhere untrusted: parsed with bounds on size and depth, without exceptions.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace coffer {
+
+struct JsonLimits {
+  std::size_t max_bytes = std::size_t{16} << 20U;
+  std::size_t max_depth = 64;
+  // Objects with a key that stands twice are refused: readers disagree on which one counts.
+  bool refuse_duplicate_keys = true;
+};
+
+// kInvalidArgument with the byte offset and the cause; `what` names the document. Invalid UTF-8 and
+// trailing text are refused.
+[[nodiscard]] Result<nlohmann::json> parse_json(std::string_view text, std::string_view what,
+                                                const JsonLimits& limits = {});
+
+}  // namespace coffer
