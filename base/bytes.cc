@@ -60,12 +60,12 @@ Result<Bytes> decode(std::string_view in, const std::array<std::int8_t, 256>& in
   std::uint32_t buffer = 0;
   unsigned bits = 0;
   for (std::size_t i = 0; i < in.size(); ++i) {
-    const int value = inverse[static_cast<std::uint8_t>(in[i])];
+    const std::int8_t value = inverse[static_cast<std::uint8_t>(in[i])];
     if (value == kForeign) {
       return fail(Code::kInvalidArgument,
                   fmt::format("decode base64: foreign character at offset {}", i));
     }
-    buffer = (buffer << 6U) | static_cast<std::uint32_t>(value);
+    buffer = (buffer << 6U) | static_cast<std::uint8_t>(value);
     bits += 6;
     if (bits >= 8) {
       bits -= 8;

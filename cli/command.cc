@@ -149,7 +149,7 @@ void Options::print_help() const {
   if (!options_.empty()) fmt::print("\n");
   for (const auto& option : options_) {
     std::string names = option.long_name;
-    if (!option.short_name.empty()) names = option.short_name + ", " + names;
+    if (!option.short_name.empty()) names = fmt::format("{}, {}", option.short_name, names);
     if (option.flag == nullptr) names += " V";
     fmt::print("  {:<30} {}\n", names, option.text);
   }
