@@ -1,0 +1,48 @@
+# Allows every request: for guests whose host is trusted (class kata-qemu), and for development.
+# Every request the agent knows stands here, so that nothing is refused for want of a rule.
+
+package agent_policy
+
+default AddARPNeighborsRequest := true
+default AddSwapPathRequest := true
+default AddSwapRequest := true
+default CloseStdinRequest := true
+default CopyFileRequest := true
+default CreateContainerRequest := true
+default CreateSandboxRequest := true
+default DestroySandboxRequest := true
+default ExecProcessRequest := true
+default GetDiagnosticDataRequest := true
+default GetIPTablesRequest := true
+default GetMetricsRequest := true
+default GetOOMEventRequest := true
+default GuestDetailsRequest := true
+default ListInterfacesRequest := true
+default ListRoutesRequest := true
+default MemAgentCompactConfig := true
+default MemAgentMemcgConfig := true
+default MemHotplugByProbeRequest := true
+default OnlineCPUMemRequest := true
+default PauseContainerRequest := true
+default ReadStreamRequest := true
+default RemoveContainerRequest := true
+default RemoveStaleVirtiofsShareMountsRequest := true
+default ReseedRandomDevRequest := true
+default ResizeVolumeRequest := true
+default ResumeContainerRequest := true
+default SetGuestDateTimeRequest := true
+default SetIPTablesRequest := true
+default SetPolicyRequest := true
+default SignalProcessRequest := true
+default StartContainerRequest := true
+default StatsContainerRequest := true
+default TtyWinResizeRequest := true
+default UpdateContainerRequest := true
+default UpdateEphemeralMountsRequest := true
+default UpdateInterfaceRequest := true
+default UpdateRoutesRequest := true
+default VolumeStatsRequest := true
+default WaitProcessRequest := true
+default WriteStreamRequest := true
+
+default AllowRequestsFailingPolicy := false
