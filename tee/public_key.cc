@@ -1,0 +1,249 @@
+#include "tee/public_key.h"
+
+#include <fmt/format.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+
+#include <array>
+#include <memory>
+#include <string>
+
+#include "tee/der.h"
+
+namespace coffer::tee {
+namespace {
+
+constexpr int kMaxRsaBits = 8192;
+constexpr int kPssSaltBytes = 48;
+constexpr std::string_view kOidEcPublicKey = "1.2.840.10045.2.1";
+
+template <auto Free>
+struct Deleter {
+  template <typename T>
+  void operator()(T* object) const {
+    Free(object);
+  }
+};
+using PkeyContext = std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>>;
+using MdContext = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
+using EcdsaSig = std::unique_ptr<ECDSA_SIG, Deleter<ECDSA_SIG_free>>;
+using BigNum = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
+
+// OpenSSL leaves its reasons in a queue of the thread; ours are in the Error instead.
+struct ClearErrors {
+  ~ClearErrors() { ERR_clear_error(); }
+  ClearErrors() = default;
+  ClearErrors(const ClearErrors&) = delete;
+  ClearErrors& operator=(const ClearErrors&) = delete;
+};
+
+std::unexpected<Error> bad_key(std::string_view why) {
+  return fail(Code::kInvalidArgument, fmt::format("read public key: {}", why));
+}
+
+const char* group_name(Curve curve) {
+  return curve == Curve::kP256 ? SN_X9_62_prime256v1 : SN_secp384r1;
+}
+
+const EVP_MD* message_digest(HashAlgorithm hash) {
+  switch (hash) {
+    case HashAlgorithm::kSha1:
+      return EVP_sha1();
+    case HashAlgorithm::kSha256:
+      return EVP_sha256();
+    case HashAlgorithm::kSha384:
+      return EVP_sha384();
+    case HashAlgorithm::kSha512:
+      return EVP_sha512();
+  }
+  return nullptr;
+}
+
+struct SchemeFacts {
+  HashAlgorithm hash = HashAlgorithm::kSha256;
+  bool rsa = false;
+  bool pss = false;
+};
+
+std::optional<SchemeFacts> facts_of(SignatureScheme scheme) {
+  switch (scheme) {
+    case SignatureScheme::kUnknown:
+      return std::nullopt;
+    case SignatureScheme::kRsaPssSha384:
+      return SchemeFacts{.hash = HashAlgorithm::kSha384, .rsa = true, .pss = true};
+    case SignatureScheme::kRsaPkcs1Sha256:
+      return SchemeFacts{.hash = HashAlgorithm::kSha256, .rsa = true};
+    case SignatureScheme::kRsaPkcs1Sha384:
+      return SchemeFacts{.hash = HashAlgorithm::kSha384, .rsa = true};
+    case SignatureScheme::kEcdsaSha256:
+      return SchemeFacts{.hash = HashAlgorithm::kSha256};
+    case SignatureScheme::kEcdsaSha384:
+      return SchemeFacts{.hash = HashAlgorithm::kSha384};
+  }
+  return std::nullopt;
+}
+
+bool set_pss(EVP_PKEY_CTX* context) {
+  return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
+         EVP_PKEY_CTX_set_rsa_pss_saltlen(context, kPssSaltBytes) == 1 &&
+         EVP_PKEY_CTX_set_rsa_mgf1_md(context, EVP_sha384()) == 1;
+}
+
+bool digest_verify(EVP_PKEY* key, const SchemeFacts& facts, BytesView message,
+                   BytesView signature) {
+  const ClearErrors clear;
+  const MdContext context(EVP_MD_CTX_new());
+  EVP_PKEY_CTX* parameters = nullptr;
+  if (!context || EVP_DigestVerifyInit(context.get(), &parameters, message_digest(facts.hash),
+                                       nullptr, key) != 1) {
+    return false;
+  }
+  if (facts.pss && !set_pss(parameters)) return false;
+  return EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
+                          message.size()) == 1;
+}
+
+std::optional<Curve> curve_of(EVP_PKEY* key) {
+  std::array<char, 64> name{};
+  std::size_t size = 0;
+  if (EVP_PKEY_get_group_name(key, name.data(), name.size(), &size) != 1) return std::nullopt;
+  const std::string_view text(name.data(), size);
+  if (text == SN_X9_62_prime256v1) return Curve::kP256;
+  if (text == SN_secp384r1) return Curve::kP384;
+  return std::nullopt;
+}
+
+// Explicit curve parameters let an attacker choose the group: the parameters must be an OID.
+Status refuse_explicit_curve(BytesView spki) {
+  DerReader outer(spki, "SubjectPublicKeyInfo");
+  COFFER_TRY(DerReader info, outer.enter(DerTag::kSequence));
+  COFFER_TRY_VOID(outer.expect_end());
+  COFFER_TRY(DerReader algorithm, info.enter(DerTag::kSequence));
+  COFFER_TRY(const std::string oid, algorithm.oid());
+  if (oid != kOidEcPublicKey) return {};
+  COFFER_TRY_VOID(algorithm.oid());
+  return algorithm.expect_end();
+}
+
+BigNum coordinate(EVP_PKEY* key, const char* name) {
+  BIGNUM* value = nullptr;
+  if (EVP_PKEY_get_bn_param(key, name, &value) != 1) return nullptr;
+  return BigNum(value);
+}
+
+}  // namespace
+
+std::size_t curve_size(Curve curve) { return curve == Curve::kP256 ? 32 : 48; }
+
+Result<PublicKey> PublicKey::adopt(evp_pkey_st* key) {
+  const ClearErrors clear;
+  std::shared_ptr<evp_pkey_st> owned(key, EVP_PKEY_free);
+  if (key == nullptr) return bad_key("malformed");
+  if (EVP_PKEY_is_a(key, "RSA") == 1) {
+    if (EVP_PKEY_get_bits(key) > kMaxRsaBits) return bad_key("RSA key of more than 8192 bits");
+    return PublicKey(std::move(owned), std::nullopt);
+  }
+  if (EVP_PKEY_is_a(key, "EC") != 1) return bad_key("neither RSA nor EC");
+  const auto curve = curve_of(key);
+  if (!curve) return bad_key("EC key on another curve than P-256 and P-384");
+  const PkeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
+  if (!context || EVP_PKEY_public_check(context.get()) != 1) {
+    return bad_key("point is not on the curve");
+  }
+  return PublicKey(std::move(owned), curve);
+}
+
+Result<PublicKey> PublicKey::from_spki(BytesView spki) {
+  const ClearErrors clear;
+  COFFER_TRY_VOID(refuse_explicit_curve(spki));
+  const unsigned char* at = spki.data();
+  EVP_PKEY* key = d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size()));
+  return adopt(key);
+}
+
+Result<PublicKey> PublicKey::from_ec_point(Curve curve, BytesView x, BytesView y) {
+  const ClearErrors clear;
+  const std::size_t size = curve_size(curve);
+  if (x.size() != size || y.size() != size) return bad_key("coordinate of a wrong length");
+  Bytes point{POINT_CONVERSION_UNCOMPRESSED};
+  point.insert(point.end(), x.begin(), x.end());
+  point.insert(point.end(), y.begin(), y.end());
+  std::string group = group_name(curve);
+  const std::array<OSSL_PARAM, 3> parameters{
+      OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group.data(), 0),
+      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()),
+      OSSL_PARAM_construct_end()};
+  const PkeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
+  EVP_PKEY* key = nullptr;
+  if (!context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
+      EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY,
+                        const_cast<OSSL_PARAM*>(parameters.data())) != 1) {
+    return bad_key("point is not on the curve");
+  }
+  return adopt(key);
+}
+
+int PublicKey::bits() const { return EVP_PKEY_get_bits(key_.get()); }
+
+Result<EcPoint> PublicKey::ec_point() const {
+  const ClearErrors clear;
+  if (!curve_) return fail(Code::kFailedPrecondition, "take point of public key: it is RSA");
+  const auto size = static_cast<int>(curve_size(*curve_));
+  const BigNum x = coordinate(key_.get(), OSSL_PKEY_PARAM_EC_PUB_X);
+  const BigNum y = coordinate(key_.get(), OSSL_PKEY_PARAM_EC_PUB_Y);
+  EcPoint point{.x = Bytes(curve_size(*curve_)), .y = Bytes(curve_size(*curve_))};
+  if (!x || !y || BN_bn2binpad(x.get(), point.x.data(), size) != size ||
+      BN_bn2binpad(y.get(), point.y.data(), size) != size) {
+    return fail(Code::kInternal, "take point of public key: OpenSSL gave none");
+  }
+  return point;
+}
+
+Bytes PublicKey::spki() const {
+  unsigned char* der = nullptr;
+  const int size = i2d_PUBKEY(key_.get(), &der);
+  if (size <= 0) return {};
+  Bytes out(der, der + size);
+  OPENSSL_free(der);
+  return out;
+}
+
+bool PublicKey::verify(SignatureScheme scheme, BytesView message, BytesView signature) const {
+  const auto facts = facts_of(scheme);
+  if (!facts || facts->rsa != is_rsa()) return false;
+  return digest_verify(key_.get(), *facts, message, signature);
+}
+
+bool PublicKey::verify_ecdsa(HashAlgorithm hash, BytesView message, BytesView r,
+                             BytesView s) const {
+  if (!curve_) return false;
+  BigNum r_number(BN_bin2bn(r.data(), static_cast<int>(r.size()), nullptr));
+  BigNum s_number(BN_bin2bn(s.data(), static_cast<int>(s.size()), nullptr));
+  const EcdsaSig signature(ECDSA_SIG_new());
+  if (!r_number || !s_number || !signature ||
+      ECDSA_SIG_set0(signature.get(), r_number.get(), s_number.get()) != 1) {
+    return false;
+  }
+  (void)r_number.release();
+  (void)s_number.release();
+  unsigned char* der = nullptr;
+  const int size = i2d_ECDSA_SIG(signature.get(), &der);
+  if (size <= 0) return false;
+  const bool good = digest_verify(key_.get(), {.hash = hash}, message,
+                                  BytesView(der, static_cast<std::size_t>(size)));
+  OPENSSL_free(der);
+  return good;
+}
+
+bool PublicKey::operator==(const PublicKey& other) const {
+  return EVP_PKEY_eq(key_.get(), other.key_.get()) == 1;
+}
+
+}  // namespace coffer::tee

@@ -1,0 +1,89 @@
+#include "tee/utc_time.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <optional>
+
+namespace coffer::tee {
+namespace {
+
+std::optional<int> digits(std::string_view text, std::size_t at, std::size_t count) {
+  if (at + count > text.size()) return std::nullopt;
+  int value = 0;
+  for (const char c : text.substr(at, count)) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + (c - '0');
+  }
+  return value;
+}
+
+bool char_is(std::string_view text, std::size_t at, char upper, char lower) {
+  return at < text.size() && (text[at] == upper || text[at] == lower);
+}
+
+// The offset east of UTC in seconds: "Z" or "+hh:mm" as the whole of `text`.
+std::optional<int> parse_offset(std::string_view text) {
+  if (text == "Z" || text == "z") return 0;
+  if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':') return std::nullopt;
+  const auto hours = digits(text, 1, 2);
+  const auto minutes = digits(text, 4, 2);
+  if (!hours || !minutes || *hours > 23 || *minutes > 59) return std::nullopt;
+  const int seconds = (*hours * 60 + *minutes) * 60;
+  return text[0] == '-' ? -seconds : seconds;
+}
+
+std::optional<UnixTime> parse(std::string_view text) {
+  const auto year = digits(text, 0, 4);
+  const auto month = digits(text, 5, 2);
+  const auto day = digits(text, 8, 2);
+  const auto hour = digits(text, 11, 2);
+  const auto minute = digits(text, 14, 2);
+  const auto second = digits(text, 17, 2);
+  if (!year || !month || !day || !hour || !minute || !second) return std::nullopt;
+  if (text[4] != '-' || text[7] != '-' || !char_is(text, 10, 'T', 't') || text[13] != ':' ||
+      text[16] != ':') {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day date{std::chrono::year{*year},
+                                         std::chrono::month{static_cast<unsigned>(*month)},
+                                         std::chrono::day{static_cast<unsigned>(*day)}};
+  if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
+  std::size_t at = 19;
+  if (char_is(text, at, '.', '.')) {
+    const std::size_t first = ++at;
+    while (digits(text, at, 1)) ++at;
+    if (at == first) return std::nullopt;
+  }
+  const auto offset = parse_offset(text.substr(at));
+  if (!offset) return std::nullopt;
+  return to_unix_time(*year, *month, *day, *hour, *minute, *second) - *offset;
+}
+
+}  // namespace
+
+UnixTime to_unix_time(int year, int month, int day, int hour, int minute, int second) {
+  const std::chrono::sys_days days = std::chrono::year_month_day{
+      std::chrono::year{year}, std::chrono::month{static_cast<unsigned>(month)},
+      std::chrono::day{static_cast<unsigned>(day)}};
+  const UnixTime day_number = days.time_since_epoch().count();
+  return ((day_number * 24 + hour) * 60 + minute) * 60 + second;
+}
+
+Result<UnixTime> parse_rfc3339(std::string_view text) {
+  if (const auto time = parse(text)) return *time;
+  return fail(Code::kInvalidArgument,
+              fmt::format("parse time '{}': not as 2026-01-15T00:00:00Z", text));
+}
+
+std::string format_rfc3339(UnixTime time) {
+  const std::chrono::sys_seconds seconds{std::chrono::seconds{time}};
+  const auto days = std::chrono::floor<std::chrono::days>(seconds);
+  const std::chrono::year_month_day date{days};
+  const std::chrono::hh_mm_ss clock{seconds - days};
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+}
+
+}  // namespace coffer::tee

@@ -1,0 +1,120 @@
+#include "tee/verdict.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace coffer::tee {
+namespace {
+
+constexpr std::size_t kCell = 48;
+
+// Long values keep both ends, which is where two digests are told apart.
+std::string shorten(std::string_view text) {
+  if (text.size() <= kCell) return std::string(text);
+  const std::size_t half = (kCell - 2) / 2;
+  return fmt::format("{}..{}", text.substr(0, half), text.substr(text.size() - half));
+}
+
+std::string row(const Check& check, std::size_t width) {
+  const std::string_view mark = check.ok ? "ok  " : "FAIL";
+  if (check.ok) {
+    return fmt::format("{}  {:<{}}  {}\n", mark, check.name, width, shorten(check.found));
+  }
+  return fmt::format("{}  {:<{}}  want {}, got {}  [{}]\n", mark, check.name, width,
+                     shorten(check.expected), shorten(check.found), check.source);
+}
+
+}  // namespace
+
+Verdict::Verdict(std::string_view tee)
+    : tee_(tee), claims_(std::make_unique<nlohmann::json>(nlohmann::json::object())) {}
+Verdict::Verdict(const Verdict& other)
+    : tee_(other.tee_),
+      emulated_(other.emulated_),
+      checks_(other.checks_),
+      claims_(std::make_unique<nlohmann::json>(*other.claims_)) {}
+Verdict::Verdict(Verdict&& other) noexcept = default;
+Verdict& Verdict::operator=(const Verdict& other) {
+  if (this != &other) *this = Verdict(other);
+  return *this;
+}
+Verdict& Verdict::operator=(Verdict&& other) noexcept = default;
+Verdict::~Verdict() = default;
+
+bool Verdict::add(Check check) {
+  checks_.push_back(std::move(check));
+  return checks_.back().ok;
+}
+
+bool Verdict::add(std::string_view name, bool ok, std::string_view expected, std::string_view found,
+                  std::string_view source) {
+  return add(Check{.name = std::string(name),
+                   .ok = ok,
+                   .expected = std::string(expected),
+                   .found = std::string(found),
+                   .source = std::string(source)});
+}
+
+bool Verdict::add_equal(std::string_view name, std::string_view expected, std::string_view found,
+                        std::string_view source) {
+  return add(name, expected == found, expected, found, source);
+}
+
+void Verdict::add_waived(std::string_view name, std::string_view found, std::string_view why) {
+  add(name, true, "any (waived)", found, why);
+}
+
+bool Verdict::verified() const {
+  return !checks_.empty() &&
+         std::all_of(checks_.begin(), checks_.end(), [](const Check& c) { return c.ok; });
+}
+
+std::vector<Check> Verdict::failed() const {
+  std::vector<Check> out;
+  std::copy_if(checks_.begin(), checks_.end(), std::back_inserter(out),
+               [](const Check& c) { return !c.ok; });
+  return out;
+}
+
+const Check* Verdict::find(std::string_view name) const {
+  const auto at = std::find_if(checks_.begin(), checks_.end(),
+                               [&](const Check& check) { return check.name == name; });
+  return at == checks_.end() ? nullptr : &*at;
+}
+
+nlohmann::json Verdict::to_json() const {
+  auto checks = nlohmann::json::array();
+  for (const auto& check : checks_) {
+    checks.push_back({{"name", check.name},
+                      {"ok", check.ok},
+                      {"expected", check.expected},
+                      {"found", check.found},
+                      {"source", check.source}});
+  }
+  return {{"verified", verified()},
+          {"tee", tee_},
+          {"emulated", emulated_},
+          {"checks", std::move(checks)},
+          {"claims", *claims_}};
+}
+
+std::string Verdict::to_table() const {
+  std::size_t width = 0;
+  for (const auto& check : checks_) width = std::max(width, check.name.size());
+  std::string out;
+  for (const auto& check : checks_) out += row(check, width);
+  const auto bad = failed().size();
+  if (verified()) {
+    out += fmt::format("verified: {} checks held\n", checks_.size());
+  } else {
+    out += fmt::format("NOT verified: {} of {} checks failed\n", bad, checks_.size());
+  }
+  if (emulated_)
+    out += "emulated: the trusted root is an emulator's, no hardware vouches for this\n";
+  return out;
+}
+
+}  // namespace coffer::tee
