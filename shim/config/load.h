@@ -31,7 +31,7 @@ struct ConfigSources {
 // Loads the configuration that `sources` choose. kNotFound lists what was searched.
 [[nodiscard]] Result<LoadedConfig> load_config(const ConfigSources& sources);
 
-// Reads `path` (symlinks resolved), then every "*.toml" of the "config.d" beside it in byte order
+// Reads `path` (symlinks resolved), then every file of the "config.d" beside it in byte order
 // of name: tables merge, other values replace. kInvalidArgument names file, line and key.
 [[nodiscard]] Result<LoadedConfig> load_config_file(const std::filesystem::path& path);
 
