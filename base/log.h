@@ -29,7 +29,8 @@ enum class LogFormat : std::uint8_t {
 };
 
 // Takes finished lines (newline included). Never blocks and never fails: what cannot be written at
-// once is dropped and counted, and the next line that fits is preceded by one that says how many.
+// once is dropped and counted, and the next event that a Logger gets through says how many in a
+// field `dropped_lines`.
 class LogSink {
  public:
   using Callback = std::function<void(std::string_view line)>;
@@ -41,9 +42,13 @@ class LogSink {
   [[nodiscard]] static std::shared_ptr<LogSink> to_stderr();
   [[nodiscard]] static std::shared_ptr<LogSink> to_callback(Callback callback);
 
-  void write(std::string_view line);
+  // False: dropped.
+  bool write(std::string_view line);
   // Lines dropped so far.
   [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
+  // Of those, the ones that no event has told of yet.
+  [[nodiscard]] std::uint64_t unreported() const { return dropped_ - reported_; }
+  void mark_reported() { reported_ = dropped_; }
 
   explicit LogSink(Fd fd);
   explicit LogSink(Callback callback) : callback_(std::move(callback)) {}

@@ -13,7 +13,9 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -220,7 +222,7 @@ class Scope {
   void cancel();
   // Waits until none runs.
   Task<void> join();
-  // cancel() and join(), also when the caller is itself being cancelled.
+  // cancel() and join(). Whoever may itself be cancelled says ignore_cancellation() first.
   Task<void> close();
   [[nodiscard]] std::size_t running() const;
   [[nodiscard]] const asio::any_io_executor& executor() const;
@@ -241,8 +243,11 @@ class Scope {
 
 Task<void> sleep_until(SteadyTime when);
 Task<void> sleep_for(std::chrono::nanoseconds duration);
-// From here on, this coroutine is not unwound by cancellation.
-Task<void> ignore_cancellation();
+// `co_await ignore_cancellation();` From here on this coroutine, with all that await it, is not
+// unwound by cancellation, not even by one that has been asked for already.
+inline auto ignore_cancellation() {
+  return asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+}
 
 // Waits until `fd`, which stays the caller's and must be pollable, is readable (or at end, or in
 // error). False at the deadline.

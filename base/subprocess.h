@@ -67,9 +67,9 @@ class Child {
 [[nodiscard]] Result<Child> spawn(const SpawnOptions& options);
 
 struct RunOptions {
-  std::string input;                                 // written to stdin
+  std::string input = {};                            // written to stdin
   std::size_t output_limit = std::size_t{1} << 20U;  // of stdout and of stderr, each
-  Deadline deadline;
+  Deadline deadline = {};
 };
 
 struct RunResult {

@@ -1,8 +1,14 @@
 #include "cli/commands.h"
 
+#include "cli/guest_image.h"
+
 namespace coffer::cli {
 
 // Each folder of commands adds its own here: one line a command, kept in the order of the help.
-std::vector<Command> all_commands() { return {}; }
+std::vector<Command> all_commands() {
+  std::vector<Command> commands;
+  commands.push_back(guest_image_build());
+  return commands;
+}
 
 }  // namespace coffer::cli

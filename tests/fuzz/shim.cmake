@@ -1,0 +1,1 @@
+coffer_fuzz(kata_config SRC kata_config_fuzz.cc DEPS coffer_shim_config)
