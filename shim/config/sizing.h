@@ -13,13 +13,14 @@ namespace coffer::shim {
 
 // A pod's limits. Absent means "no limit".
 struct PodResources {
-  std::optional<double> vcpus;  // quota / period
-  std::optional<std::uint64_t> memory_bytes;
+  std::optional<double> vcpus = std::nullopt;            // quota / period
+  std::optional<double> requested_vcpus = std::nullopt;  // shares / 1024, where there is no quota
+  std::optional<std::uint64_t> memory_bytes = std::nullopt;
 };
 
 // From containerd's and CRI-O's sandbox annotations ("io.kubernetes.cri.sandbox-cpu-quota", ...).
-// Where there is no quota, shares above the default give the count. Values that are no numbers are
-// kInvalidArgument.
+// Where there is no quota, shares of more than one CPU raise the count above the default. Values
+// that are no numbers are kInvalidArgument.
 [[nodiscard]] Result<PodResources> pod_resources(
     const std::map<std::string, std::string>& annotations);
 
@@ -33,7 +34,7 @@ struct VmSize {
 // the class's default. vCPUs are rounded up and capped by `default_maxvcpus` and `host_cpus`;
 // memory is at least kMinMemoryMib, and kResourceExhausted above `default_maxmemory` or
 // `host_memory_mib`.
-inline constexpr std::uint64_t kMinMemoryMib = 128;
+inline constexpr std::uint64_t kMinMemoryMib = 256;
 [[nodiscard]] Result<VmSize> size_vm(const HypervisorConfig& config, const PodResources& pod,
                                      std::uint32_t host_cpus, std::uint64_t host_memory_mib);
 
