@@ -1,0 +1,20 @@
+// The tables of builtins, one per family, beyond those of the language core (registry.h).
+#pragma once
+
+#include <span>
+
+#include "policy/builtins/registry.h"
+
+namespace coffer::policy {
+
+[[nodiscard]] std::span<const Builtin> bits_builtins();
+[[nodiscard]] std::span<const Builtin> encoding_builtins();
+[[nodiscard]] std::span<const Builtin> glob_builtins();
+[[nodiscard]] std::span<const Builtin> graph_builtins();
+[[nodiscard]] std::span<const Builtin> net_builtins();
+[[nodiscard]] std::span<const Builtin> semver_builtins();
+[[nodiscard]] std::span<const Builtin> time_builtins();
+[[nodiscard]] std::span<const Builtin> units_builtins();
+[[nodiscard]] std::span<const Builtin> uuid_builtins();
+
+}  // namespace coffer::policy

@@ -1,0 +1,205 @@
+#include <gtest/gtest.h>
+
+#include "policy/builtins/registry.h"
+#include "policy/builtins/time_zone.h"
+#include "policy/value/json.h"
+
+namespace coffer::policy {
+namespace {
+
+// Arguments are a JSON array; the result is JSON, "undefined", or '!' and a part of the error.
+struct Case {
+  const char* name;
+  const char* args;
+  const char* want;
+};
+
+class BuiltinsTest : public testing::Test {
+ protected:
+  BuiltinsTest() {
+    context_.regex = &regex_;
+    context_.now_ns = [] { return std::int64_t{1}; };
+    context_.random = [this](std::span<std::uint8_t> out) {
+      for (auto& byte : out) byte = next_random_++;
+    };
+  }
+
+  std::string call(const char* name, const char* args) {
+    const Builtin* builtin = find_builtin(name);
+    if (builtin == nullptr) return "!no such builtin";
+    const auto values = parse_json(args, "arguments");
+    if (!values || values->size() != builtin->arity) return "!the test's arguments";
+    const auto result = builtin->function(context_, values->items());
+    if (!result) return "!" + result.error().message();
+    return result->defined() ? to_json(*result) : "undefined";
+  }
+
+  void expect(std::span<const Case> cases) {
+    for (const Case& c : cases) {
+      const std::string got = call(c.name, c.args);
+      if (c.want[0] == '!') {
+        EXPECT_NE(got.find(c.want + 1), std::string::npos) << c.name << c.args << " = " << got;
+        EXPECT_EQ(got[0], '!') << c.name << c.args;
+      } else {
+        EXPECT_EQ(got, c.want) << c.name << c.args;
+      }
+    }
+  }
+
+  BuiltinContext::RegexCache regex_;
+  BuiltinContext context_;
+  std::uint8_t next_random_ = 0;
+};
+
+TEST_F(BuiltinsTest, Bits) {
+  const Case cases[] = {
+      {"bits.and", "[12,10]", "8"},
+      {"bits.and", "[-1,255]", "255"},
+      {"bits.negate", "[0]", "-1"},
+      {"bits.xor", "[5,1.0]", "4"},
+      {"bits.or", "[1.5,1]", "!operand 1 must be integer number but got floating-point number"},
+      {"bits.lsh", "[1,70]", "1180591620717411303424"},
+      {"bits.rsh", "[-5,1]", "-3"},
+      {"bits.lsh", "[1,99999999999]", "!too large"},
+      {"bits.lsh", "[1,-1]", "!unsigned"},
+  };
+  expect(cases);
+}
+
+TEST_F(BuiltinsTest, Encoding) {
+  const Case cases[] = {
+      {"base64.decode", R"(["aGVs\nbG8="])", R"("hello")"},
+      {"base64.decode", R"(["aGVsbG8"])", "!illegal base64"},
+      {"base64.is_valid", R"(["*"])", "false"},
+      {"base64url.decode", R"(["aGVsbG8"])", R"("hello")"},
+      {"base64url.encode", R"(["there"])", R"("dGhlcmU=")"},
+      {"hex.decode", R"(["6z"])", "!foreign character"},
+      {"urlquery.encode", R"(["a=b+1 ü"])", R"("a%3Db%2B1+%C3%BC")"},
+      {"urlquery.decode", R"(["%4"])", "!invalid URL escape"},
+      {"urlquery.decode_object", R"(["a=1&a=2&b"])", R"({"a":["1","2"],"b":[""]})"},
+      {"urlquery.encode_object", R"([{"a":1}])", "!values must be string"},
+  };
+  expect(cases);
+}
+
+TEST_F(BuiltinsTest, Units) {
+  const Case cases[] = {
+      {"units.parse", R"(["1.1Ki"])", "1126.4"},
+      {"units.parse", R"(["500m"])", "0.5"},
+      {"units.parse", R"(["-2M"])", "-2000000"},
+      {"units.parse", R"(["10e"])", "10000000000000000000"},
+      {"units.parse", R"(["1e-2"])", "0.01"},
+      {"units.parse", R"(["1x"])", "!not recognized"},
+      {"units.parse_bytes", R"(["1.1KiB"])", "1126"},
+      {"units.parse_bytes", R"(["10e10000000EiB"])", "!exponent too large"},
+      {"units.parse_bytes", R"(["1e99999999999999999999k"])", "!exponent too large"},
+      {"units.parse_bytes", R"(["GB"])", "!no byte amount provided"},
+  };
+  expect(cases);
+}
+
+TEST_F(BuiltinsTest, Semver) {
+  const Case cases[] = {
+      {"semver.compare", R"(["1.0.0-alpha","1.0.0"])", "-1"},
+      {"semver.compare", R"(["1.0.0-alpha.1","1.0.0-alpha.beta"])", "-1"},
+      {"semver.compare", R"(["1.0.0-rc.2","1.0.0-rc.10"])", "-1"},
+      {"semver.compare", R"(["99999999999999999999.0.0","2.0.0+x"])", "1"},
+      {"semver.compare", R"(["1.0","1.0.0"])", "!not a valid SemVer"},
+      {"semver.is_valid", R"(["1.0.0-"])", "false"},
+  };
+  expect(cases);
+}
+
+TEST_F(BuiltinsTest, Networks) {
+  const Case cases[] = {
+      {"net.cidr_contains", R"(["10.0.0.0/8","10.1.1.1"])", "true"},
+      {"net.cidr_contains", R"(["10.0.0.0/8","::1"])", "false"},
+      {"net.cidr_contains", R"(["10.0.0.0/33","10.0.0.1"])", "!invalid CIDR"},
+      {"net.cidr_intersects", R"(["10.0.0.0/8","10.1.0.0/16"])", "true"},
+      {"net.cidr_expand", R"(["10.0.0.254/31"])", R"(["10.0.0.254","10.0.0.255"])"},
+      {"net.cidr_expand", R"(["10.0.0.0/8"])", "!the limit is 2^20"},
+      {"net.cidr_merge", R"([["10.0.0.0/25","10.0.0.128/25","::/0"]])",
+       R"(["10.0.0.0/24","::/0"])"},
+      {"net.cidr_merge", R"([["10.0.1.0/24","10.0.2.0/24"]])", R"(["10.0.1.0/24","10.0.2.0/24"])"},
+  };
+  expect(cases);
+}
+
+TEST_F(BuiltinsTest, Globs) {
+  const Case cases[] = {
+      {"glob.match", R"(["*.com",[],"a.b.com"])", "false"},
+      {"glob.match", R"(["**.com",[],"a.b.com"])", "true"},
+      {"glob.match", R"(["*",[":"],"a.b"])", "true"},
+      {"glob.match", R"(["{a,b{c,d}}",null,"bd"])", "true"},
+      {"glob.match", R"(["\\*",null,"*"])", "true"},
+      {"glob.match", R"(["\\*",null,"x"])", "false"},
+      {"glob.match", R"(["a.c",null,"abc"])", "false"},
+      {"glob.match", R"(["[",null,"a"])", "!no glob pattern"},
+      {"glob.match", R"(["{a",null,"a"])", "!no glob pattern"},
+      {"glob.match", R"(["a",["::"],"a"])", "!single characters"},
+      {"glob.quote_meta", R"(["a*[b]"])", R"("a\\*\\[b\\]")"},
+  };
+  expect(cases);
+}
+
+TEST_F(BuiltinsTest, Times) {
+  const Case cases[] = {
+      {"time.parse_rfc3339_ns", R"(["2017-06-02T19:00:00-07:00"])", "1496455200000000000"},
+      {"time.parse_rfc3339_ns", R"(["2017-06-02T19:00:00.5Z"])", "1496430000500000000"},
+      {"time.parse_rfc3339_ns", R"(["2017-02-29T00:00:00Z"])", "!day out of range"},
+      {"time.parse_rfc3339_ns", R"(["2017-13-01T00:00:00Z"])", "!cannot parse"},
+      {"time.parse_rfc3339_ns", R"(["1500-01-01T00:00:00Z"])", "!outside of valid range"},
+      {"time.parse_ns", R"(["Mon Jan _2 2006","Fri Jun  2 2017"])", "1496361600000000000"},
+      {"time.parse_ns", R"(["2006-002","2024-366"])", "1735603200000000000"},
+      {"time.format", R"([0])", R"("1970-01-01T00:00:00Z")"},
+      {"time.format", R"([[1496455200120000000,"UTC","02 Jan 06 3:04PM .000 .999"]])",
+       R"("03 Jun 17 2:00AM .120 .12")"},
+      {"time.parse_duration_ns", R"(["-1h30m"])", "-5400000000000"},
+      {"time.parse_duration_ns", R"(["1.5s"])", "1500000000"},
+      {"time.parse_duration_ns", R"(["1"])", "!invalid duration"},
+      {"time.parse_duration_ns", R"(["999999999h"])", "!invalid duration"},
+      {"time.clock", R"([-1])", "[23,59,59]"},
+      {"time.date", R"([[0,"No/Such_Zone"]])", "!unknown time zone"},
+      {"time.date", R"([[0,"../../etc/passwd"]])", "!unknown time zone"},
+      {"time.date", "[0.5]", "!floating-point"},
+      {"time.add_date", "[0,0,0,31]", "2678400000000000"},
+      {"time.add_date", "[0,5000,0,0]", "!outside of valid range"},
+      {"time.weekday", "[0]", R"("Thursday")"},
+  };
+  expect(cases);
+}
+
+TEST(TimeZone, RefusesFilesThatLie) {
+  EXPECT_FALSE(TimeZone::parse(as_bytes("")));
+  EXPECT_FALSE(TimeZone::parse(as_bytes("TZif1")));
+  std::string file = std::string("TZif2") + std::string(15, '\0') + std::string(24, '\0');
+  file += file;
+  ASSERT_TRUE(TimeZone::parse(as_bytes(file)));
+  file[44 + 20 + 12] = '\x7f';  // two thousand million transitions
+  EXPECT_NE(TimeZone::parse(as_bytes(file)).error().message().find("past the end"),
+            std::string::npos);
+}
+
+TEST_F(BuiltinsTest, UuidsAndDraws) {
+  const Case cases[] = {
+      {"uuid.parse", R"(["00000000-0000-4000-8000-000000000000"])",
+       R"({"variant":"RFC4122","version":4})"},
+      {"uuid.parse", R"(["0000"])", "undefined"},
+      {"uuid.rfc4122", R"(["k"])", R"("00010203-0405-4607-8809-0a0b0c0d0e0f")"},
+      {"rand.intn", R"(["k",0])", "0"},
+  };
+  expect(cases);
+  EXPECT_EQ(call("rand.intn", R"(["k",1])"), "0");
+}
+
+TEST_F(BuiltinsTest, Graphs) {
+  const Case cases[] = {
+      {"graph.reachable", R"([{"a":["b"],"b":["c"]},["a"]])", R"(["a","b"])"},
+      {"graph.reachable_paths", R"([{"a":["b","x"],"b":["a"]},["a"]])", R"([["a"],["a","b"]])"},
+      {"graph.reachable", R"([1,["a"]])", "!operand 1 must be object"},
+  };
+  expect(cases);
+}
+
+}  // namespace
+}  // namespace coffer::policy
