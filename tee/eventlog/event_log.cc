@@ -26,11 +26,13 @@ struct DeclaredAlg {
 // TCG_EfiSpecIDEvent after its signature.
 Result<std::vector<DeclaredAlg>> parse_spec_id(BytesView data) {
   ByteReader reader(data, "Spec ID event");
-  COFFER_TRY_VOID(reader.skip(kSpecId03.size() + 8));  // platform class, version, errata, uintn size
+  COFFER_TRY_VOID(
+      reader.skip(kSpecId03.size() + 8));  // platform class, version, errata, uintn size
   COFFER_TRY(const std::uint32_t count, reader.u32_le());
   if (count == 0 || count > kMaxAlgs) {
-    return fail(Code::kInvalidArgument,
-                fmt::format("parse Spec ID event: algorithms: got {}, want 1 to {}", count, kMaxAlgs));
+    return fail(
+        Code::kInvalidArgument,
+        fmt::format("parse Spec ID event: algorithms: got {}, want 1 to {}", count, kMaxAlgs));
   }
   std::vector<DeclaredAlg> algs;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -42,7 +44,7 @@ Result<std::vector<DeclaredAlg>> parse_spec_id(BytesView data) {
                   fmt::format("parse Spec ID event: digest size of {}: got {}, want {}",
                               alg_name(Alg{id}), size, *known));
     }
-    if (std::ranges::contains(algs, id, &DeclaredAlg::id)) {
+    if (std::ranges::find(algs, id, &DeclaredAlg::id) != algs.end()) {
       return fail(Code::kInvalidArgument,
                   fmt::format("parse Spec ID event: algorithm {:#06x} stands twice", id));
     }
@@ -106,7 +108,8 @@ void note_locality(const Event& event, EventLog& log) {
 Status expect_padding(BytesView rest) {
   const bool padding = std::ranges::all_of(rest, [](auto b) { return b == 0 || b == 0xff; });
   if (padding) return {};
-  return fail(Code::kInvalidArgument, fmt::format("{} bytes left, which are no record", rest.size()));
+  return fail(Code::kInvalidArgument,
+              fmt::format("{} bytes left, which are no record", rest.size()));
 }
 
 struct Parser {
@@ -159,8 +162,8 @@ Result<EventLog> parse_event_log(BytesView bytes) {
   Parser parser{ByteReader(bytes, "event log"), {}, {}};
   std::size_t start = 0;
   const auto at = [&](Error error) {
-    return std::unexpected(std::move(error).with_context(fmt::format(
-        "parse event log: event {} at offset {}", parser.log.events.size(), start)));
+    return std::unexpected(std::move(error).with_context(
+        fmt::format("parse event log: event {} at offset {}", parser.log.events.size(), start)));
   };
   if (auto status = parser.first(); !status) return at(std::move(status).error());
   while (true) {

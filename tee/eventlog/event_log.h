@@ -69,7 +69,8 @@ struct Digest {
 
 // Views point into the parsed log.
 struct Event {
-  std::uint32_t index = 0;  // PCR number; in a CCEL the measurement register index (0 MRTD, 1 RTMR0)
+  std::uint32_t index =
+      0;  // PCR number; in a CCEL the measurement register index (0 MRTD, 1 RTMR0)
   std::uint32_t type = 0;
   std::vector<Digest> digests;
   BytesView data;

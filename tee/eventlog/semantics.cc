@@ -57,8 +57,9 @@ void check_separator(const Event& event, std::map<std::uint32_t, int>& seen,
            std::ranges::all_of(event.data, [&](auto b) { return b == value; });
   };
   if (!is(0) && !is(0xff)) {
-    out.push_back(fmt::format("register {} has a separator with data {}", event.index,
-                              to_hex(event.data.first(std::min<std::size_t>(8, event.data.size())))));
+    out.push_back(
+        fmt::format("register {} has a separator with data {}", event.index,
+                    to_hex(event.data.first(std::min<std::size_t>(8, event.data.size())))));
   }
 }
 

@@ -92,7 +92,8 @@ Result<std::reference_wrapper<const Json>> array(const Json& object, const char*
                                                  std::size_t max) {
   COFFER_TRY(const Json& value, member(object, key));
   if (!value.is_array()) return bad(key, "want an array");
-  if (value.size() > max) return bad(key, fmt::format("got {} items, want <= {}", value.size(), max));
+  if (value.size() > max)
+    return bad(key, fmt::format("got {} items, want <= {}", value.size(), max));
   return std::cref(value);
 }
 

@@ -66,10 +66,10 @@ struct TdxModule {
 };
 
 struct TcbInfo {
-  std::string id;                  // "TDX"
-  std::uint32_t version = 0;       // 3
-  tee::UnixTime issue_date = 0;    // issueDate
-  tee::UnixTime next_update = 0;   // nextUpdate
+  std::string id;                 // "TDX"
+  std::uint32_t version = 0;      // 3
+  tee::UnixTime issue_date = 0;   // issueDate
+  tee::UnixTime next_update = 0;  // nextUpdate
   std::array<std::uint8_t, 6> fmspc{};
   std::array<std::uint8_t, 2> pce_id{};
   std::uint32_t tcb_type = 0;
@@ -102,10 +102,10 @@ struct Signed {
   std::array<std::uint8_t, 64> signature{};  // r || s, ECDSA P-256 with SHA-256
 };
 
-// kInvalidArgument, naming the member, on: text that is no JSON, members that stand twice, a missing
-// member, a number out of its range (an SVN is 0 to 255), fewer or more than 16 components, a status
-// that is none, no level at all. Unknown members are ignored. At most 1 MiB. `text` must outlive the
-// result.
+// kInvalidArgument, naming the member, on: text that is no JSON, members that stand twice, a
+// missing member, a number out of its range (an SVN is 0 to 255), fewer or more than 16 components,
+// a status that is none, no level at all. Unknown members are ignored. At most 1 MiB. `text` must
+// outlive the result.
 [[nodiscard]] Result<Signed<TcbInfo>> parse_tcb_info(std::string_view text);
 [[nodiscard]] Result<Signed<QeIdentity>> parse_qe_identity(std::string_view text);
 

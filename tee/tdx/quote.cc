@@ -9,9 +9,8 @@
 namespace coffer::tdx {
 namespace {
 
-constexpr std::array<std::uint8_t, 16> kIntelVendorId = {0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c,
-                                                         0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3,
-                                                         0x95, 0x7f, 0x06, 0x07};
+constexpr std::array<std::uint8_t, 16> kIntelVendorId = {
+    0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07};
 constexpr std::uint16_t kBodyTd10 = 2;
 constexpr std::uint16_t kBodyTd15 = 3;
 constexpr std::size_t kTd10Size = 584;
@@ -53,9 +52,9 @@ Result<QuoteHeader> parse_header(ByteReader& reader) {
   }
   if (header.tee_type != kTeeTypeTdx) return bad("TEE type", header.tee_type, "129 (TDX)");
   if (header.vendor_id != kIntelVendorId) {
-    return fail(Code::kInvalidArgument, fmt::format("parse TDX quote: QE vendor: got {}, want {}",
-                                                    to_hex(header.vendor_id),
-                                                    to_hex(kIntelVendorId)));
+    return fail(Code::kInvalidArgument,
+                fmt::format("parse TDX quote: QE vendor: got {}, want {}", to_hex(header.vendor_id),
+                            to_hex(kIntelVendorId)));
   }
   return header;
 }
@@ -76,9 +75,9 @@ Result<std::uint16_t> parse_body_type(ByteReader& reader, std::uint16_t version)
 Result<TdBody> parse_body(ByteReader& reader, std::uint16_t type) {
   TdBody td;
   COFFER_TRY_VOID(copy_all(reader, td.tee_tcb_svn, td.mr_seam, td.mr_signer_seam,
-                           td.seam_attributes, td.td_attributes, td.xfam, td.mr_td,
-                           td.mr_config_id, td.mr_owner, td.mr_owner_config, td.rtmr[0],
-                           td.rtmr[1], td.rtmr[2], td.rtmr[3], td.report_data));
+                           td.seam_attributes, td.td_attributes, td.xfam, td.mr_td, td.mr_config_id,
+                           td.mr_owner, td.mr_owner_config, td.rtmr[0], td.rtmr[1], td.rtmr[2],
+                           td.rtmr[3], td.report_data));
   if (type == kBodyTd15) {
     COFFER_TRY_VOID(copy_all(reader, td.tee_tcb_svn_2.emplace(), td.mr_service_td.emplace()));
   }
@@ -91,8 +90,7 @@ Result<BytesView> certification_data(ByteReader& reader, std::uint16_t want_type
   COFFER_TRY(const std::uint16_t type, reader.u16_le());
   COFFER_TRY(const std::uint32_t size, reader.u32_le());
   if (type != want_type) {
-    return bad(fmt::format("{} certification data type", what), type,
-               fmt::format("{}", want_type));
+    return bad(fmt::format("{} certification data type", what), type, fmt::format("{}", want_type));
   }
   if (size != reader.remaining()) {
     return bad(fmt::format("{} certification data size", what), size,

@@ -26,7 +26,7 @@ class Scanner {
   Result<std::string_view> string() {
     if (!accept('"')) return bad("want a string");
     const std::size_t start = at_;
-    while (at_ < text_.size() && text_[at_] != '"') at_ += text_[at_] == '\\' ? 2 : 1;
+    while (at_ < text_.size() && text_[at_] != '"') at_ += text_[at_] == '\\' ? 2U : 1U;
     if (at_ >= text_.size()) return bad("string without an end");
     return text_.substr(start, at_++ - start);
   }
@@ -78,7 +78,8 @@ Result<SignedMember> find_signed_member(std::string_view text, std::string_view 
     } else if (key == "signature" && member.signature.empty()) {
       COFFER_TRY(member.signature, scanner.string());
     } else {
-      return scanner.bad(fmt::format("member '{}': want '{}' and 'signature', once each", key, name));
+      return scanner.bad(
+          fmt::format("member '{}': want '{}' and 'signature', once each", key, name));
     }
   } while (scanner.accept(','));
   if (!scanner.accept('}') || !scanner.at_end()) return scanner.bad("want the end of the object");

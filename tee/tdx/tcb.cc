@@ -28,8 +28,8 @@ bool tdx_reaches(const Components& tee_tcb_svn, const TcbLevel& level) {
 }
 
 const IsvLevel* isv_level(const std::vector<IsvLevel>& levels, unsigned isv_svn) {
-  const auto it = std::ranges::find_if(
-      levels, [&](const IsvLevel& level) { return level.isv_svn <= isv_svn; });
+  const auto it =
+      std::ranges::find_if(levels, [&](const IsvLevel& level) { return level.isv_svn <= isv_svn; });
   return it == levels.end() ? nullptr : &*it;
 }
 
@@ -97,9 +97,9 @@ std::optional<TcbStatus> relaunch(const TcbEvaluation& out, const TcbInfo& info,
                                   const TdBody& td) {
   if (!td.tee_tcb_svn_2 || out.module_level == nullptr) return std::nullopt;
   const TcbStatus sgx = out.sgx_level->info.status;
-  const bool sgx_current =
-      sgx == TcbStatus::kUpToDate || sgx == TcbStatus::kSwHardeningNeeded ||
-      sgx == TcbStatus::kConfigurationNeeded || sgx == TcbStatus::kConfigurationAndSwHardeningNeeded;
+  const bool sgx_current = sgx == TcbStatus::kUpToDate || sgx == TcbStatus::kSwHardeningNeeded ||
+                           sgx == TcbStatus::kConfigurationNeeded ||
+                           sgx == TcbStatus::kConfigurationAndSwHardeningNeeded;
   const bool out_of_date =
       status == TcbStatus::kOutOfDate || status == TcbStatus::kOutOfDateConfigurationNeeded;
   if (out.qe_level->info.status != TcbStatus::kUpToDate || !sgx_current || !out_of_date ||

@@ -55,8 +55,7 @@ Result<Entry> entry_before(BytesView table, const Guid& guid) {
     return bad("GUIDed table",
                fmt::format("entry size: got {}, want {} to {}", size, kTrailer, table.size()));
   }
-  return Entry{size, std::ranges::equal(id, guid),
-               table.last(size).first(size - kTrailer)};
+  return Entry{size, std::ranges::equal(id, guid), table.last(size).first(size - kTrailer)};
 }
 
 // Data of the TDX entry of the GUIDed table; nullopt when there is no table or no such entry.
@@ -118,20 +117,20 @@ Status check_section(const TdvfSection& section, std::size_t image_size) {
     return bad("section attributes", fmt::format("unknown bits in {:#x}", section.attributes));
   }
   if (section.address % kPage != 0 || section.size % kPage != 0) {
-    return bad("section memory", fmt::format("{:#x}+{:#x} is not of whole pages", section.address,
-                                             section.size));
+    return bad("section memory",
+               fmt::format("{:#x}+{:#x} is not of whole pages", section.address, section.size));
   }
   if (section.size > kMaxSection || section.address > UINT64_MAX - section.size) {
-    return bad("section memory", fmt::format("{:#x}+{:#x} is too large", section.address,
-                                             section.size));
+    return bad("section memory",
+               fmt::format("{:#x}+{:#x} is too large", section.address, section.size));
   }
   if (section.raw_size > section.size) {
-    return bad("section data", fmt::format("{:#x} bytes in {:#x} of memory", section.raw_size,
-                                           section.size));
+    return bad("section data",
+               fmt::format("{:#x} bytes in {:#x} of memory", section.raw_size, section.size));
   }
   if (std::uint64_t{section.data_offset} + section.raw_size > image_size) {
-    return bad("section data", fmt::format("{:#x}+{:#x} is outside the image",
-                                           section.data_offset, section.raw_size));
+    return bad("section data", fmt::format("{:#x}+{:#x} is outside the image", section.data_offset,
+                                           section.raw_size));
   }
   return {};
 }
@@ -156,8 +155,8 @@ Status check_together(const std::vector<TdvfSection>& sections) {
 
 std::string_view section_type_name(TdvfSectionType type) {
   static constexpr std::array<std::string_view, kLastType + 1> kNames = {
-      "BFV",     "CFV",           "TD_HOB",  "TempMem",   "PermMem",
-      "Payload", "PayloadParam",  "TD_INFO", "TD_PARAMS"};
+      "BFV",     "CFV",          "TD_HOB",  "TempMem",  "PermMem",
+      "Payload", "PayloadParam", "TD_INFO", "TD_PARAMS"};
   const auto index = static_cast<std::uint32_t>(type);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

@@ -17,15 +17,15 @@ namespace coffer::tdx {
 
 // Section types (table 11-4).
 enum class TdvfSectionType : std::uint32_t {
-  kBfv = 0,            // boot firmware volume: code
-  kCfv = 1,            // configuration firmware volume: variables
-  kTdHob = 2,          // where the VMM puts the hand-off blocks
-  kTempMemory = 3,     // temporary heap and stack
-  kPermMemory = 4,     // permanent memory
-  kPayload = 5,        // td-shim: kernel
-  kPayloadParam = 6,   // td-shim: kernel parameters
-  kTdInfo = 7,         // td-shim
-  kTdParams = 8,       // td-shim
+  kBfv = 0,           // boot firmware volume: code
+  kCfv = 1,           // configuration firmware volume: variables
+  kTdHob = 2,         // where the VMM puts the hand-off blocks
+  kTempMemory = 3,    // temporary heap and stack
+  kPermMemory = 4,    // permanent memory
+  kPayload = 5,       // td-shim: kernel
+  kPayloadParam = 6,  // td-shim: kernel parameters
+  kTdInfo = 7,        // td-shim
+  kTdParams = 8,      // td-shim
 };
 
 inline constexpr std::uint32_t kTdvfMrExtend = 1U << 0U;  // content goes into MRTD
