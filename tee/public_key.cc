@@ -190,6 +190,26 @@ Result<PublicKey> PublicKey::from_ec_point(Curve curve, BytesView x, BytesView y
   return adopt(key);
 }
 
+Result<PublicKey> PublicKey::from_rsa(BytesView modulus, std::uint64_t exponent) {
+  const ClearErrors clear;
+  const BigNum n(BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr));
+  const std::unique_ptr<OSSL_PARAM_BLD, Deleter<OSSL_PARAM_BLD_free>> builder(OSSL_PARAM_BLD_new());
+  if (!n || !builder ||
+      OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) != 1 ||
+      OSSL_PARAM_BLD_push_uint64(builder.get(), OSSL_PKEY_PARAM_RSA_E, exponent) != 1) {
+    return bad_key("modulus");
+  }
+  const std::unique_ptr<OSSL_PARAM, Deleter<OSSL_PARAM_free>> parameters(
+      OSSL_PARAM_BLD_to_param(builder.get()));
+  const PkeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
+  EVP_PKEY* key = nullptr;
+  if (!parameters || !context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
+      EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, parameters.get()) != 1) {
+    return bad_key("modulus");
+  }
+  return adopt(key);
+}
+
 int PublicKey::bits() const { return EVP_PKEY_get_bits(key_.get()); }
 
 Result<EcPoint> PublicKey::ec_point() const {

@@ -39,6 +39,8 @@ class PublicKey {
   [[nodiscard]] static Result<PublicKey> from_spki(BytesView spki);
   // Affine big-endian coordinates; kInvalidArgument when the point is not on the curve.
   [[nodiscard]] static Result<PublicKey> from_ec_point(Curve curve, BytesView x, BytesView y);
+  // Big-endian modulus and public exponent.
+  [[nodiscard]] static Result<PublicKey> from_rsa(BytesView modulus, std::uint64_t exponent);
   // Takes over one reference.
   [[nodiscard]] static Result<PublicKey> adopt(evp_pkey_st* key);
 
