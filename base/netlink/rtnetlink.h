@@ -44,7 +44,7 @@ class IpAddress {
 struct Link {
   int index = 0;
   std::string name;
-  Bytes mac;
+  Bytes mac = {};
   std::uint32_t mtu = 0;
   std::uint32_t flags = 0;  // IFF_*
   std::uint16_t type = 0;   // ARPHRD_*
@@ -58,11 +58,11 @@ struct Link {
 
 struct Address {
   int link = 0;
-  IpAddress address;
+  IpAddress address = {};
   std::uint8_t prefix = 0;
   std::uint8_t scope = 0;   // RT_SCOPE_*
   std::uint32_t flags = 0;  // IFA_F_*
-  IpAddress broadcast;
+  IpAddress broadcast = {};
 };
 
 struct Route {
@@ -83,8 +83,8 @@ struct Route {
 
 struct Neighbour {
   int link = 0;
-  IpAddress address;
-  Bytes mac;
+  IpAddress address = {};
+  Bytes mac = {};
   std::uint16_t state = 0;  // NUD_*
   std::uint8_t flags = 0;   // NTF_*
 };
@@ -108,7 +108,6 @@ class Rtnetlink {
   [[nodiscard]] Status delete_link(int index);
   // Both ends in this namespace.
   [[nodiscard]] Status create_veth(std::string_view name, std::string_view peer);
-  [[nodiscard]] Status create_dummy(std::string_view name);
   // Moves a link into the namespace behind `netns_fd`.
   [[nodiscard]] Status move_link(int index, int netns_fd);
 
