@@ -54,6 +54,8 @@ Code code_of_errno(int err) {
     case ETIMEDOUT:
     case ETIME:
       return Code::kDeadlineExceeded;
+    case EAGAIN:
+    case EBUSY:
     case ECONNREFUSED:
     case ECONNRESET:
     case EPIPE:

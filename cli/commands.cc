@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 
+#include "cli/evidence.h"
 #include "cli/guest_image.h"
 
 namespace coffer::cli {
@@ -8,6 +9,8 @@ namespace coffer::cli {
 std::vector<Command> all_commands() {
   std::vector<Command> commands;
   commands.push_back(guest_image_build());
+  commands.push_back(evidence_show());
+  commands.push_back(evidence_verify());
   return commands;
 }
 
