@@ -50,8 +50,8 @@ std::string known_tees() {
 int no_tee(std::string_view command, const std::optional<std::string>& given) {
   const std::string what = given ? fmt::format("TEE '{}': unknown", *given)
                                  : fmt::format("evidence {}: which TEE is not clear", command);
-  return report(Error(Code::kInvalidArgument,
-                      fmt::format("{} (give --tee, one of {})", what, known_tees())));
+  return report(
+      Error(Code::kInvalidArgument, fmt::format("{} (give --tee, one of {})", what, known_tees())));
 }
 
 const TeeCommands* find_tee(std::string_view name) {
@@ -111,7 +111,8 @@ int run_verify(Args args) {
 }  // namespace
 
 Command evidence_show() {
-  return {.name = "evidence show", .summary = "print what a piece of evidence says", .run = run_show};
+  return {
+      .name = "evidence show", .summary = "print what a piece of evidence says", .run = run_show};
 }
 
 Command evidence_verify() {

@@ -72,8 +72,8 @@ Result<tee::UnixTime> time_option(const std::string& text) {
 
 int print_verdict(const tee::Verdict& verdict, bool json) {
   if (json) {
-    fmt::print("{}\n", verdict.to_json().dump(2, ' ', false,
-                                              nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n",
+               verdict.to_json().dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     fmt::print("{}", verdict.to_table());
   }

@@ -7,7 +7,7 @@
 namespace coffer::tee {
 namespace {
 
-Result<bool> exists(const std::filesystem::path& path) {
+Result<bool> is_there(const std::filesystem::path& path) {
   std::error_code error;
   const bool found = std::filesystem::exists(path, error);
   if (error) {
@@ -29,11 +29,11 @@ Result<std::optional<std::string>> detect_tee(const DevicePaths& paths) {
   COFFER_TRY(const auto provider, tsm_provider(paths.tsm_report));
   if (provider == "sev_guest") return std::optional<std::string>("snp");
   if (provider == "tdx_guest") return std::optional<std::string>("tdx");
-  COFFER_TRY(const bool sev_guest, exists(paths.sev_guest));
+  COFFER_TRY(const bool sev_guest, is_there(paths.sev_guest));
   if (sev_guest) return std::optional<std::string>("snp");
-  COFFER_TRY(const bool tdx_guest, exists(paths.tdx_guest));
+  COFFER_TRY(const bool tdx_guest, is_there(paths.tdx_guest));
   if (tdx_guest) return std::optional<std::string>("tdx");
-  COFFER_TRY(const bool tpm, exists(paths.tpm));
+  COFFER_TRY(const bool tpm, is_there(paths.tpm));
   if (tpm) return std::optional<std::string>("tpm");
   return std::optional<std::string>{};
 }
