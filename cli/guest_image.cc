@@ -11,8 +11,6 @@
 namespace coffer::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::string_view kHelp =
     "Makes the measured guest: the kernel of a Debian package, and an initramfs that holds the "
     "agent,\ncrun, the kernel modules and libraries needed, and nothing else. Same inputs, same "

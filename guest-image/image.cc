@@ -154,11 +154,11 @@ Result<ImageReport> build_image(const ImageOptions& options, const Progress& pro
   const std::string archive = tree.serialize(options.mtime);
   progress(fmt::format("compressing {} files, {} KiB", tree.size(), archive.size() / 1024));
   COFFER_TRY(const auto initrd, compress(archive, options.level));
-  const ImageReport report{.kernel_version = kernel.version,
-                           .kernel = describe(options.kernel_name, kernel.image),
-                           .initrd = describe(options.initrd_name, initrd),
-                           .archive_size = archive.size(),
-                           .files = tree.size()};
+  ImageReport report{.kernel_version = kernel.version,
+                     .kernel = describe(options.kernel_name, kernel.image),
+                     .initrd = describe(options.initrd_name, initrd),
+                     .archive_size = archive.size(),
+                     .files = tree.size()};
   COFFER_TRY_VOID(write_output(options, kernel, initrd, report));
   return report;
 }

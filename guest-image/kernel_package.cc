@@ -16,7 +16,7 @@ namespace coffer::guest_image {
 namespace {
 
 constexpr std::size_t kMaxFile = std::size_t{64} << 20U;
-constexpr std::size_t kBlock = 64 * 1024;
+constexpr std::size_t kBlock = std::size_t{64} * 1024;
 
 struct FreeArchive {
   void operator()(archive* a) const { archive_read_free(a); }

@@ -163,7 +163,7 @@ Status add_modules(CpioTree& tree, const Kernel& kernel, std::span<const std::st
   Graph graph(kernel);
   Lists lists;
   std::set<std::string> listed_at_start;
-  std::set<std::string> wanted(names.begin(), names.end());
+  const std::set<std::string> wanted(names.begin(), names.end());
   for (const auto& name : wanted) {
     COFFER_TRY(const auto order, graph.order(name));
     if (order.empty()) continue;
