@@ -192,6 +192,29 @@ TEST_F(BuiltinsTest, UuidsAndDraws) {
   EXPECT_EQ(call("rand.intn", R"(["k",1])"), "0");
 }
 
+TEST_F(BuiltinsTest, GraphQl) {
+  const Case cases[] = {
+      {"graphql.parse_query", R"(["{ a(x: [1, $v]) }"])",
+       R"({"Operations":[{"Name":"","Operation":"query","SelectionSet":[{"Alias":"a","Arguments":)"
+       R"([{"Name":"x","Value":{"Children":[{"Name":"","Value":{"ExpectedTypeHasDefault":false,)"
+       R"("Kind":1,"Raw":"1"}},{"Name":"","Value":{"ExpectedTypeHasDefault":false,"Kind":0,)"
+       R"("Raw":"v"}}],"ExpectedTypeHasDefault":false,"Kind":8,"Raw":""}}],"Name":"a"}]}]})"},
+      {"graphql.parse_query", R"(["{"])", "!Expected Name, found <EOF>"},
+      {"graphql.parse_schema", R"(["type A {}"])", "!expected at least one definition, found }"},
+      {"graphql.schema_is_valid", R"(["type A { b: B }"])", "false"},
+      {"graphql.is_valid", R"(["{ a { b } }","type Query { a: Int }"])", "false"},
+      {"graphql.is_valid", R"(["{ a b: a }","type Query { a: Int }"])", "true"},
+      {"graphql.is_valid", R"(["{ a: b a }","type Query { a: Int b: Int }"])", "false"},
+      {"graphql.is_valid", R"(["{ ...F } fragment F on Query { ...F }","type Query { a: Int }"])",
+       "false"},
+      {"graphql.is_valid", R"(["query($v: Int) { a(x: $v) }","type Query { a(x: Int!): Int }"])",
+       "false"},
+  };
+  expect(cases);
+  const std::string deep = "[\"" + std::string(5000, '{') + "\"]";
+  EXPECT_EQ(call("graphql.parse_query", deep.c_str()).find('!'), 0U);
+}
+
 TEST_F(BuiltinsTest, Graphs) {
   const Case cases[] = {
       {"graph.reachable", R"([{"a":["b"],"b":["c"]},["a"]])", R"(["a","b"])"},
