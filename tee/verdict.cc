@@ -10,6 +10,7 @@ namespace coffer::tee {
 namespace {
 
 constexpr std::size_t kCell = 48;
+constexpr std::string_view kWaived = "any (waived)";
 
 // Long values keep both ends, which is where two digests are told apart.
 std::string shorten(std::string_view text) {
@@ -19,11 +20,12 @@ std::string shorten(std::string_view text) {
 }
 
 std::string row(const Check& check, std::size_t width) {
-  const std::string_view mark = check.ok ? "ok  " : "FAIL";
-  if (check.ok) {
-    return fmt::format("{}  {:<{}}  {}\n", mark, check.name, width, shorten(check.found));
+  if (check.ok && check.expected == kWaived) {
+    return fmt::format("-     {:<{}}  {}  (not demanded: {})\n", check.name, width,
+                       shorten(check.found), check.source);
   }
-  return fmt::format("{}  {:<{}}  want {}, got {}  [{}]\n", mark, check.name, width,
+  if (check.ok) return fmt::format("ok    {:<{}}  {}\n", check.name, width, shorten(check.found));
+  return fmt::format("FAIL  {:<{}}  want {}, got {}  [{}]\n", check.name, width,
                      shorten(check.expected), shorten(check.found), check.source);
 }
 
@@ -64,7 +66,7 @@ bool Verdict::add_equal(std::string_view name, std::string_view expected, std::s
 }
 
 void Verdict::add_waived(std::string_view name, std::string_view found, std::string_view why) {
-  add(name, true, "any (waived)", found, why);
+  add(name, true, kWaived, found, why);
 }
 
 bool Verdict::verified() const {
