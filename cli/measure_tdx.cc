@@ -1,0 +1,197 @@
+#include "cli/measure_tdx.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "base/fd.h"
+#include "tee/eventlog/event_log.h"
+#include "tee/tdx/mrtd.h"
+#include "tee/tdx/rtmr.h"
+
+namespace coffer::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kUsage = "measure tdx --firmware TDVF.fd [OPTION]...";
+constexpr std::string_view kHelp =
+    "Prints MRTD and RTMR[0..3] of a TD that boots this firmware and, with --kernel, this kernel\n"
+    "directly.\n\n"
+    "MRTD depends on the order of the VMM's calls: 'single-pass' is that of upstream KVM and "
+    "QEMU,\n"
+    "'two-pass' that of older QEMU with Intel's patches; both are printed.\n"
+    "RTMR[0] holds the machine's shape: it needs --memory and three --acpi-digest, or a recorded\n"
+    "log of such a machine (--rtmr0-log). RTMR[3] is the application's: zero after boot.\n\n"
+    "example: coffer measure tdx --firmware OVMF.inteltdx.fd --kernel vmlinuz --initrd initrd.img "
+    "\\\n"
+    "           --append 'console=ttyS0' --memory 2G --output-format json";
+
+struct Settings {
+  std::string firmware, kernel, initrd, append, memory, order = "single-pass", format = "text";
+  std::string rtmr0_log;
+  std::vector<std::string> acpi_digests;
+  bool separator_in_rtmr0 = false;
+  bool no_stub_events = false;
+};
+
+std::unexpected<Error> bad(std::string_view option, std::string_view why) {
+  return fail(Code::kInvalidArgument, fmt::format("option '{}': {}", option, why));
+}
+
+// "2G", "512M", "2147483648".
+Result<std::uint64_t> parse_size(std::string_view text) {
+  std::uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, value);
+  const std::string_view suffix(at, static_cast<std::size_t>(end - at));
+  const unsigned shift = suffix == "K" ? 10 : suffix == "M" ? 20 : suffix == "G" ? 30 : 0;
+  const bool known = suffix.empty() || shift != 0;
+  if (error != std::errc() || !known || value == 0 || value > (UINT64_MAX >> 1U >> shift)) {
+    return bad("--memory", fmt::format("'{}': want bytes, or a number with K, M or G", text));
+  }
+  return value << shift;
+}
+
+Result<std::optional<tdx::PlatformShape>> platform_shape(const Settings& settings) {
+  if (settings.memory.empty() && settings.acpi_digests.empty()) {
+    return std::optional<tdx::PlatformShape>();
+  }
+  tdx::PlatformShape shape;
+  if (settings.memory.empty() || settings.acpi_digests.size() != shape.acpi.size()) {
+    return bad("--memory",
+               "RTMR[0] needs it together with three --acpi-digest (table loader, "
+               "RSDP, tables)");
+  }
+  COFFER_TRY(shape.memory, parse_size(settings.memory));
+  for (std::size_t i = 0; i < shape.acpi.size(); ++i) {
+    const auto digest = from_hex(settings.acpi_digests[i]);
+    if (!digest || digest->size() != shape.acpi[i].size()) {
+      return bad("--acpi-digest", "want 96 hex digits");
+    }
+    std::ranges::copy(*digest, shape.acpi[i].begin());
+  }
+  return std::optional(shape);
+}
+
+Result<std::string> recorded_rtmr0(const std::string& path) {
+  COFFER_TRY(const std::string text, read_file(path));
+  COFFER_TRY(const auto log, eventlog::parse_event_log(as_bytes(text)));
+  COFFER_TRY(const auto registers, eventlog::replay(log, eventlog::Alg::kSha384, false));
+  const auto it = registers.find(1);
+  if (it == registers.end()) {
+    return fail(Code::kInvalidArgument,
+                fmt::format("read '{}': it measures nothing into RTMR[0]", path));
+  }
+  return to_hex(it->second);
+}
+
+Json events_json(const std::vector<tdx::MeasuredEvent>& events) {
+  Json out = Json::array();
+  for (const auto& event : events) {
+    out.push_back({{"event", event.what}, {"digest", to_hex(event.digest)}});
+  }
+  return out;
+}
+
+Status add_boot(const Settings& settings, const std::string& firmware, Json& out) {
+  COFFER_TRY(const auto shape, platform_shape(settings));
+  COFFER_TRY(const std::string kernel, read_file(settings.kernel, std::size_t{1} << 30U));
+  std::string initrd;
+  tdx::DirectBoot boot{.kernel = as_bytes(kernel),
+                       .initrd = {},
+                       .command_line = settings.append,
+                       .separator_in_rtmr0 = settings.separator_in_rtmr0,
+                       .stub_measures = !settings.no_stub_events};
+  if (!settings.initrd.empty()) {
+    COFFER_TRY(initrd, read_file(settings.initrd, std::size_t{4} << 30U));
+    boot.initrd = as_bytes(initrd);
+  }
+  COFFER_TRY(const tdx::BootEvents events, tdx::predict_events(as_bytes(firmware), boot, shape));
+  if (events.rtmr0) {
+    out["rtmr_0"] = to_hex(tdx::replay_events(*events.rtmr0));
+    out["events"]["rtmr_0"] = events_json(*events.rtmr0);
+  }
+  out["rtmr_1"] = to_hex(tdx::replay_events(events.rtmr1));
+  out["rtmr_2"] = to_hex(tdx::replay_events(events.rtmr2));
+  out["events"]["rtmr_1"] = events_json(events.rtmr1);
+  out["events"]["rtmr_2"] = events_json(events.rtmr2);
+  return {};
+}
+
+Result<Json> measure(const Settings& settings) {
+  COFFER_TRY(const std::string firmware, read_file(settings.firmware));
+  const BytesView image = as_bytes(firmware);
+  COFFER_TRY(const auto single, tdx::compute_mrtd(image, tdx::MrtdOrder::kSinglePass));
+  COFFER_TRY(const auto two, tdx::compute_mrtd(image, tdx::MrtdOrder::kTwoPass));
+  Json out = Json::object();
+  out["mr_td"] = to_hex(settings.order == "two-pass" ? two : single);
+  out["mr_td_single_pass"] = to_hex(single);
+  out["mr_td_two_pass"] = to_hex(two);
+  for (int i = 0; i < 3; ++i) out[fmt::format("rtmr_{}", i)] = nullptr;
+  out["rtmr_3"] = std::string(2 * single.size(), '0');
+  if (!settings.kernel.empty()) COFFER_TRY_VOID(add_boot(settings, firmware, out));
+  if (!settings.rtmr0_log.empty()) {
+    COFFER_TRY(out["rtmr_0"], recorded_rtmr0(settings.rtmr0_log));
+  }
+  return out;
+}
+
+void print_text(const Json& out) {
+  fmt::print("MRTD: {}\n", out["mr_td"].get<std::string>());
+  fmt::print("MRTD (single-pass): {}\n", out["mr_td_single_pass"].get<std::string>());
+  fmt::print("MRTD (two-pass): {}\n", out["mr_td_two_pass"].get<std::string>());
+  for (int i = 0; i < 4; ++i) {
+    const auto& value = out[fmt::format("rtmr_{}", i)];
+    fmt::print("RTMR[{}]: {}\n", i, value.is_null() ? "unknown" : value.get<std::string>());
+  }
+}
+
+Status check_settings(const Settings& settings) {
+  if (settings.firmware.empty()) return bad("--firmware", "is needed");
+  if (settings.order != "single-pass" && settings.order != "two-pass") {
+    return bad("--mrtd-order", "want single-pass or two-pass");
+  }
+  if (settings.format != "text" && settings.format != "json") {
+    return bad("--output-format", "want text or json");
+  }
+  if (settings.kernel.empty() && !(settings.initrd.empty() && settings.append.empty())) {
+    return bad("--kernel", "is needed with --initrd or --append");
+  }
+  return {};
+}
+
+}  // namespace
+
+int measure_tdx(Args args) {
+  Settings settings;
+  Options options(kUsage, kHelp);
+  options
+      .value("--firmware,-f", &settings.firmware, "TDVF image (an OVMF built for TDX, or td-shim)")
+      .value("--kernel", &settings.kernel, "kernel of a direct boot")
+      .value("--initrd", &settings.initrd, "its initrd")
+      .value("--append", &settings.append, "its command line")
+      .value("--memory", &settings.memory, "memory of the TD, such as 2G")
+      .values("--acpi-digest", &settings.acpi_digests,
+              "SHA-384 of QEMU's table loader, RSDP, tables (three times)")
+      .value("--rtmr0-log", &settings.rtmr0_log, "take RTMR[0] from this recorded CCEL")
+      .value("--mrtd-order", &settings.order, "single-pass (default) or two-pass")
+      .flag("--separator-in-rtmr0", &settings.separator_in_rtmr0, "as OVMF before 2024 logs it")
+      .flag("--no-stub-events", &settings.no_stub_events, "the kernel measures nothing itself")
+      .value("--output-format", &settings.format, "text (default) or json");
+  if (const auto status = options.parse(args); !status) return report(status.error());
+  if (options.help_shown()) return kExitOk;
+  if (const auto status = check_settings(settings); !status) return report(status.error());
+  const auto out = measure(settings);
+  if (!out) return report(out.error());
+  if (settings.format == "json") {
+    fmt::print("{}\n", out->dump(2));
+  } else {
+    print_text(*out);
+  }
+  return kExitOk;
+}
+
+}  // namespace coffer::cli
