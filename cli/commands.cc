@@ -2,6 +2,7 @@
 
 #include "cli/evidence.h"
 #include "cli/guest_image.h"
+#include "cli/measure_tdx.h"
 
 namespace coffer::cli {
 
@@ -11,6 +12,7 @@ std::vector<Command> all_commands() {
   commands.push_back(guest_image_build());
   commands.push_back(evidence_show());
   commands.push_back(evidence_verify());
+  commands.push_back(measure_tdx());
   return commands;
 }
 

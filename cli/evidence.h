@@ -12,5 +12,7 @@ namespace coffer::cli {
 // One a TEE; each parses its own options, --tee among them.
 int show_snp(Args args);
 int verify_snp(Args args);
+int show_tdx(Args args);
+int verify_tdx(Args args);
 
 }  // namespace coffer::cli

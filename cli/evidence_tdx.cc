@@ -1,14 +1,14 @@
-#include "cli/evidence_tdx.h"
+// `coffer evidence show|verify --tee tdx`.
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
+#include "cli/evidence.h"
+#include "cli/evidence_io.h"
 #include "tee/tdx/verify.h"
-#include "tee/x509_bundle.h"
 
 namespace coffer::cli {
 namespace {
@@ -101,14 +101,9 @@ Result<tdx::CollateralInput> read_collateral(const Settings& settings) {
 
 Result<tdx::TrustAnchors> read_anchors(const Settings& settings) {
   if (settings.roots.empty()) return tdx::TrustAnchors();
-  std::vector<tee::Certificate> roots;
-  for (const auto& path : settings.roots) {
-    COFFER_TRY(const std::string text, read_file(path));
-    COFFER_TRY(auto bundle, tee::parse_x509_bundle(as_bytes(text), path));
-    if (bundle.certificates.empty()) return bad("--trusted-root", path + " holds no certificate");
-    std::ranges::move(bundle.certificates, std::back_inserter(roots));
-  }
-  return tdx::TrustAnchors(std::move(roots));
+  COFFER_TRY(auto bundle, read_bundles(settings.roots));
+  if (bundle.certificates.empty()) return bad("--trusted-root", "holds no certificate");
+  return tdx::TrustAnchors(std::move(bundle.certificates));
 }
 
 template <std::size_t N>
@@ -161,19 +156,13 @@ Result<tdx::Expectations> read_expectations(const Settings& settings) {
   return want;
 }
 
-Result<tee::UnixTime> read_time(const std::string& text) {
-  if (!text.empty()) return tee::parse_rfc3339(text);
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
-}
-
 Result<tee::Verdict> run_verify(const Settings& settings) {
   if (settings.quote.empty()) return bad("--quote", "is needed");
   COFFER_TRY(const std::string quote, read_file(settings.quote));
   COFFER_TRY(auto collateral, read_collateral(settings));
   COFFER_TRY(auto anchors, read_anchors(settings));
   COFFER_TRY(const auto want, read_expectations(settings));
-  COFFER_TRY(const tee::UnixTime time, read_time(settings.time));
+  COFFER_TRY(const tee::UnixTime time, time_option(settings.time));
   std::string log;
   COFFER_TRY_VOID(read_into(settings.event_log, log));
   tdx::Evidence evidence{.quote = as_bytes(quote), .event_log = {}};
@@ -222,7 +211,7 @@ Result<nlohmann::json> show(const std::string& path) {
 
 }  // namespace
 
-int evidence_verify_tdx(Args args) {
+int verify_tdx(Args args) {
   Settings settings;
   Options options(kVerifyUsage, kVerifyHelp);
   declare_verify(options, settings);
@@ -230,15 +219,10 @@ int evidence_verify_tdx(Args args) {
   if (options.help_shown()) return kExitOk;
   const auto verdict = run_verify(settings);
   if (!verdict) return report(verdict.error());
-  if (settings.json) {
-    fmt::print("{}\n", verdict->to_json().dump(2));
-  } else {
-    fmt::print("{}", verdict->to_table());
-  }
-  return verdict->verified() ? kExitOk : kExitNegative;
+  return print_verdict(*verdict, settings.json);
 }
 
-int evidence_show_tdx(Args args) {
+int show_tdx(Args args) {
   std::string tee;
   bool json = false;
   std::vector<std::string> files;

@@ -163,9 +163,7 @@ Status check_settings(const Settings& settings) {
   return {};
 }
 
-}  // namespace
-
-int measure_tdx(Args args) {
+int run(Args args) {
   Settings settings;
   Options options(kUsage, kHelp);
   options
@@ -192,6 +190,12 @@ int measure_tdx(Args args) {
     print_text(*out);
   }
   return kExitOk;
+}
+
+}  // namespace
+
+Command measure_tdx() {
+  return {.name = "measure tdx", .summary = "predict MRTD and the RTMRs of a TD", .run = run};
 }
 
 }  // namespace coffer::cli

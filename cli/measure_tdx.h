@@ -5,6 +5,6 @@
 
 namespace coffer::cli {
 
-int measure_tdx(Args args);
+[[nodiscard]] Command measure_tdx();
 
 }  // namespace coffer::cli

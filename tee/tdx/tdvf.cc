@@ -4,28 +4,17 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
 #include "base/byte_reader.h"
+#include "tee/firmware_footer.h"
 
 namespace coffer::tdx {
 namespace {
 
-using Guid = std::array<std::uint8_t, 16>;
+constexpr std::string_view kTdxOffsetGuid = "e47a6535-984a-4798-865e-4685a7bf8ec2";
+constexpr std::string_view kTdxMetadataGuid = "e9eaf9f3-168e-44d5-a8eb-7f4d8738f6ae";
+constexpr std::size_t kGuidSize = 16;
 
-// Mixed-endian as UEFI stores them.
-// 96b582de-1fb2-45f7-baea-a366c55a082d
-constexpr Guid kFooterGuid = {0xde, 0x82, 0xb5, 0x96, 0xb2, 0x1f, 0xf7, 0x45,
-                              0xba, 0xea, 0xa3, 0x66, 0xc5, 0x5a, 0x08, 0x2d};
-// e47a6535-984a-4798-865e-4685a7bf8ec2
-constexpr Guid kTdxOffsetGuid = {0x35, 0x65, 0x7a, 0xe4, 0x4a, 0x98, 0x98, 0x47,
-                                 0x86, 0x5e, 0x46, 0x85, 0xa7, 0xbf, 0x8e, 0xc2};
-// e9eaf9f3-168e-44d5-a8eb-7f4d8738f6ae
-constexpr Guid kTdxMetadataGuid = {0xf3, 0xf9, 0xea, 0xe9, 0x8e, 0x16, 0xd5, 0x44,
-                                   0xa8, 0xeb, 0x7f, 0x4d, 0x87, 0x38, 0xf6, 0xae};
-
-constexpr std::size_t kResetStub = 32;     // after the table
-constexpr std::size_t kTrailer = 2 + 16;   // u16 size, GUID: ends every entry
 constexpr std::size_t kTdShimOffset = 32;  // td-shim: u32 offset at image end - 0x20
 constexpr std::size_t kDescriptor = 16;
 constexpr std::size_t kSectionSize = 32;
@@ -39,52 +28,14 @@ std::unexpected<Error> bad(std::string_view field, std::string_view why) {
   return fail(Code::kInvalidArgument, fmt::format("parse TDVF image: {}: {}", field, why));
 }
 
-struct Entry {
-  std::size_t size;
-  bool guid_matches;
-  BytesView data;
-};
-
-// The entry that ends at `end`, which holds all that the table has left.
-Result<Entry> entry_before(BytesView table, const Guid& guid) {
-  if (table.size() < kTrailer) return bad("GUIDed table", "entry is cut short");
-  ByteReader reader(table.last(kTrailer), "GUIDed table entry");
-  COFFER_TRY(const std::uint16_t size, reader.u16_le());
-  COFFER_TRY(const BytesView id, reader.take(guid.size()));
-  if (size < kTrailer || size > table.size()) {
-    return bad("GUIDed table",
-               fmt::format("entry size: got {}, want {} to {}", size, kTrailer, table.size()));
-  }
-  return Entry{size, std::ranges::equal(id, guid), table.last(size).first(size - kTrailer)};
-}
-
-// Data of the TDX entry of the GUIDed table; nullopt when there is no table or no such entry.
-Result<std::optional<BytesView>> find_tdx_entry(BytesView image) {
-  if (image.size() < kResetStub + kTrailer) return std::nullopt;
-  BytesView rest = image.first(image.size() - kResetStub);
-  auto footer = entry_before(rest, kFooterGuid);
-  if (!footer || !footer->guid_matches) return std::nullopt;
-  rest = rest.last(footer->size).first(footer->size - kTrailer);
-  while (!rest.empty()) {
-    COFFER_TRY(const Entry entry, entry_before(rest, kTdxOffsetGuid));
-    if (entry.guid_matches) return entry.data;
-    rest = rest.first(rest.size() - entry.size);
-  }
-  return std::nullopt;
-}
-
-// Where the descriptor starts.
+// Where the descriptor starts: OVMF's table says it, or td-shim's last 32 bytes do.
 Result<std::size_t> descriptor_offset(BytesView image) {
-  COFFER_TRY(const auto entry, find_tdx_entry(image));
-  if (entry) {
-    ByteReader reader(*entry, "TDX metadata entry");
-    COFFER_TRY(const std::uint32_t from_end, reader.u32_le());
-    COFFER_TRY_VOID(reader.expect_end());
-    if (from_end < kDescriptor || from_end > image.size() - kTdxMetadataGuid.size()) {
-      return bad("TDX metadata offset", fmt::format("{} from the end is outside", from_end));
-    }
-    const std::size_t offset = image.size() - from_end;
-    if (!std::ranges::equal(image.subspan(offset - 16, 16), kTdxMetadataGuid)) {
+  COFFER_TRY(const auto footer, tee::FirmwareFooter::parse(image));
+  COFFER_TRY(const auto found, footer.metadata(kTdxOffsetGuid));
+  if (found) {
+    const std::size_t offset = image.size() - found->size();
+    if (offset < kGuidSize ||
+        tee::uefi_guid_text(image.subspan(offset - kGuidSize, kGuidSize)) != kTdxMetadataGuid) {
       return bad("TDX metadata", "its GUID does not stand before it");
     }
     return offset;

@@ -9,7 +9,6 @@ namespace {
 constexpr tee::Digest256 kIntelRoot = {
     0x44, 0xa0, 0x19, 0x6b, 0x2b, 0x99, 0xf8, 0x89, 0xb8, 0xe1, 0x49, 0xe9, 0x5b, 0x80, 0x7a, 0x35,
     0x0e, 0x74, 0x24, 0x96, 0x43, 0x99, 0xe8, 0x85, 0xa7, 0xcb, 0xb8, 0xcc, 0xfa, 0xb6, 0x74, 0xd3};
-constexpr std::string_view kOrganizationOid = "2.5.4.10";
 
 }  // namespace
 
@@ -26,10 +25,6 @@ std::string TrustAnchors::describe() const {
   std::string text = "a root given by the caller:";
   for (const auto& root : roots_) text += " " + to_hex(root.fingerprint());
   return text;
-}
-
-bool is_emulator_root(const tee::Certificate& root) {
-  return root.subject().get(kOrganizationOid) == kEmulatorOrganization;
 }
 
 }  // namespace coffer::tdx

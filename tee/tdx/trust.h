@@ -13,9 +13,6 @@ namespace coffer::tdx {
 // SHA-256 of the DER of the Intel SGX Root CA certificate of 2018-05-21 (valid to 2049-12-31).
 [[nodiscard]] const tee::Digest256& intel_root_fingerprint();
 
-// An organisation name (O=) that only the emulator's root carries.
-inline constexpr std::string_view kEmulatorOrganization = "Coffer Emulator";
-
 class TrustAnchors {
  public:
   // The pinned Intel root.
@@ -33,8 +30,5 @@ class TrustAnchors {
   bool pinned_ = true;
   std::vector<tee::Certificate> roots_;
 };
-
-// Whether that root is the emulator's.
-[[nodiscard]] bool is_emulator_root(const tee::Certificate& root);
 
 }  // namespace coffer::tdx

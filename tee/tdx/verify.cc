@@ -1,5 +1,6 @@
 #include "tee/tdx/verify.h"
 
+#include "tee/emulated_root.h"
 #include "tee/tdx/verify_parts.h"
 #include "tee/x509_bundle.h"
 
@@ -27,7 +28,7 @@ void check_platform(const Quote& quote, const CollateralSet& collateral, const E
     return;
   }
   const Chain chain(*read);
-  verdict.set_emulated(!chain.empty() && is_emulator_root(chain.back()));
+  verdict.set_emulated(!chain.empty() && tee::is_emulator_root(chain.back()));
   const auto pck = check_pck(quote, collateral, want, time, verdict, chain);
   check_crls(collateral, want, chain, verdict);
   check_signatures(quote, chain, verdict);
