@@ -8,11 +8,13 @@
 namespace coffer::policy {
 
 [[nodiscard]] std::span<const Builtin> bits_builtins();
+[[nodiscard]] std::span<const Builtin> document_builtins();
 [[nodiscard]] std::span<const Builtin> encoding_builtins();
 [[nodiscard]] std::span<const Builtin> glob_builtins();
 [[nodiscard]] std::span<const Builtin> graph_builtins();
 [[nodiscard]] std::span<const Builtin> graphql_builtins();
 [[nodiscard]] std::span<const Builtin> net_builtins();
+[[nodiscard]] std::span<const Builtin> regex_builtins();
 [[nodiscard]] std::span<const Builtin> semver_builtins();
 [[nodiscard]] std::span<const Builtin> time_builtins();
 [[nodiscard]] std::span<const Builtin> units_builtins();

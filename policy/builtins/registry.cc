@@ -19,8 +19,9 @@ struct Registry {
     for (const auto table :
          {operator_builtins(), aggregate_builtins(), type_builtins(), array_builtins(),
           set_builtins(), object_builtins(), string_builtins(), bits_builtins(),
-          encoding_builtins(), glob_builtins(), graph_builtins(), graphql_builtins(),
-          net_builtins(), semver_builtins(), time_builtins(), units_builtins(), uuid_builtins()}) {
+          document_builtins(), encoding_builtins(), regex_builtins(), glob_builtins(),
+          graph_builtins(), graphql_builtins(), net_builtins(), semver_builtins(), time_builtins(),
+          units_builtins(), uuid_builtins()}) {
       for (const Builtin& builtin : table) {
         list.push_back(&builtin);
         by_name.emplace(builtin.name, &builtin);

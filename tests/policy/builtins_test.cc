@@ -192,6 +192,60 @@ TEST_F(BuiltinsTest, UuidsAndDraws) {
   EXPECT_EQ(call("rand.intn", R"(["k",1])"), "0");
 }
 
+TEST_F(BuiltinsTest, RegularExpressions) {
+  const Case cases[] = {
+      {"regex.match", R"(["^a.c$","abc"])", "true"},
+      {"regex.match", R"(["(","a"])", "!error parsing regexp"},
+      {"regex.match", R"(["(a*)*b","aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"])", "false"},
+      {"regex.find_n", R"(["a*","baab",-1])", R"(["","aa",""])"},
+      {"regex.find_n", R"(["a","aaa",2])", R"(["a","a"])"},
+      {"regex.find_n", R"(["a","aaa",0])", "[]"},
+      {"regex.find_all_string_submatch_n", R"x(["(a)|(b)","ab",-1])x",
+       R"([["a","a",""],["b","","b"]])"},
+      {"regex.split", R"([",","a,,b,"])", R"(["a","","b",""])"},
+      {"regex.split", R"(["","abc"])", R"(["a","b","c"])"},
+      {"regex.split", R"(["x",""])", R"([""])"},
+      {"regex.replace", R"x(["abc","(?P<x>b)","[$x$1${x}$$$9]"])x", R"("a[bbb$]c")"},
+      {"regex.replace", R"(["abc","","-"])", R"("-a-b-c-")"},
+      {"regex.template_match", R"(["a:<b+>.","a:bb.","<",">"])", "true"},
+      {"regex.template_match", R"(["a:<b+","a:bb","<",">"])", "!unbalanced"},
+      {"regex.globs_match", R"(["a.*z","abc+z"])", "true"},
+      {"regex.globs_match", R"(["[a-b]+","c*"])", "false"},
+      {"regex.globs_match", R"(["[^a]","a"])", "false"},
+      {"regex.globs_match", R"(["*","a"])", "!flag must be preceded"},
+  };
+  expect(cases);
+}
+
+TEST_F(BuiltinsTest, Documents) {
+  const Case cases[] = {
+      {"json.unmarshal", R"(["[1,"])", "!parse JSON"},
+      {"json.filter", R"([{"a":{"b":1,"c":2},"d":3},["a/b",["d"]]])", R"({"a":{"b":1},"d":3})"},
+      {"json.filter", R"([{"a":1},[1]])", "!operand 2 must be one of {set, array} containing"},
+      {"json.remove", R"([{"a":[1,2,3]},["a/1"]])", R"({"a":[1,3]})"},
+      {"json.patch", R"([{"a":1},[{"op":"remove","path":"b"}]])", "!no such key"},
+      {"yaml.unmarshal", R"(["a: 1\nb: [x, y, 'no', no, ~, 0x10, 1.5]"])",
+       R"({"a":1,"b":["x","y","no",false,null,16,1.5]})"},
+      {"yaml.unmarshal", R"(["a: &x {b: 1}\nc:\n  <<: *x\n  d: 2"])",
+       R"({"a":{"b":1},"c":{"b":1,"d":2}})"},
+      {"yaml.unmarshal", R"(["[1,2"])", "!yaml: line 1: did not find"},
+      {"yaml.is_valid", R"(["a: {"])", "false"},
+      {"yaml.marshal", R"([{"a":[{"b":1,"c":[]}],"d":{"e":"no"}}])",
+       R"("a:\n- b: 1\n  c: []\nd:\n  e: \"no\"\n")"},
+  };
+  expect(cases);
+  std::string bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\\n";
+  for (int i = 1; i < 9; ++i) {
+    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
+    for (int k = 0; k < 10; ++k) bomb += "*a" + std::to_string(i - 1) + ",";
+    bomb += "]\\n";
+  }
+  EXPECT_NE(call("yaml.unmarshal", ("[\"" + bomb + "\"]").c_str()).find("excessive aliasing"),
+            std::string::npos);
+  const std::string deep = "[\"" + std::string(2000, '[') + "\"]";
+  EXPECT_EQ(call("yaml.unmarshal", deep.c_str()).find('!'), 0U);
+}
+
 TEST_F(BuiltinsTest, GraphQl) {
   const Case cases[] = {
       {"graphql.parse_query", R"(["{ a(x: [1, $v]) }"])",
