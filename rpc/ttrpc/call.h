@@ -74,4 +74,7 @@ struct Limits {
   std::size_t max_connections = 256;
 };
 
+// A longer timeout counts as none.
+inline constexpr std::chrono::nanoseconds kLongestTimeout = std::chrono::hours(24 * 365 * 100);
+
 }  // namespace coffer::rpc

@@ -32,7 +32,9 @@ class Server {
   Task<Status> serve_until_closed(Fd connected);
   // Accepts until shutdown. `accept_peer` sees each accepted socket and may refuse it.
   void listen(Fd listening, std::function<bool(int fd)> accept_peer = {});
-  // Stops accepting and reading, lets running calls end until `drain`, then cancels what is left.
+  // Accepts no more, answers new calls Unavailable, lets those under way end until `drain` (without
+  // it they are cancelled at once), writes what is queued, and closes. Not to be awaited in a
+  // handler, which would wait for itself.
   Task<void> shutdown(Deadline drain = {});
 
   [[nodiscard]] std::size_t connections() const;
