@@ -53,7 +53,7 @@ struct CallContext {
 
 struct CallOptions {
   std::chrono::nanoseconds timeout{0};  // 0: none
-  Metadata metadata;
+  Metadata metadata = {};
 };
 
 // ttrpc's own limit on a frame's payload (4 MiB), both ways.

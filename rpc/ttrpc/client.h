@@ -32,9 +32,9 @@ class Client {
                                            std::string payload, CallOptions options = {});
 
   struct StreamOptions {
-    CallOptions call;
+    CallOptions call = {};
     // Sent with the request. Needed for server streaming, optional otherwise.
-    std::optional<std::string> first;
+    std::optional<std::string> first = {};
     // False: `first` is the only message, the server streams.
     bool client_streams = true;
   };

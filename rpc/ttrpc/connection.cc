@@ -275,7 +275,8 @@ void Connection::reply_error(std::uint32_t stream_id, Code code, std::string_vie
 void Connection::reply(std::uint32_t stream_id, Result<std::string> result) {
   const FrameHeader header{.stream_id = stream_id, .type = kResponse};
   if (result) {
-    const Status sent = channel_.push(header, response_prefix(result->size()), *std::move(result));
+    std::string prefix = response_prefix(result->size());
+    const Status sent = channel_.push(header, std::move(prefix), *std::move(result));
     if (!sent) reply_error(stream_id, sent.error().code(), sent.error().message());
     return;
   }

@@ -39,8 +39,8 @@ inline constexpr std::size_t kMaxErrorText = std::size_t{256} << 10U;
 // What stands in the frame before the message itself, which follows as it is: a frame is
 // header + prefix + message, and can be written without joining them. `message` absent: no field.
 struct RequestHead {
-  std::string_view service;
-  std::string_view method;
+  std::string_view service = {};
+  std::string_view method = {};
   std::int64_t timeout_nanos = 0;
   const Metadata* metadata = nullptr;
 };

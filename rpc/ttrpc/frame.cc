@@ -68,10 +68,9 @@ bool FrameDecoder::take_header() {
   filled_ = 0;
   in_payload_ = true;
   // At most max_payload_, whatever the header says; not zeroed, since it is about to be filled.
-  if (!frame_.oversized) {
-    frame_.payload.resize_and_overwrite(frame_.header.length,
-                                        [](char*, std::size_t size) { return size; });
-  }
+  // libstdc++ 12 hands the callback the capacity, not the size that was asked for.
+  const std::size_t size = frame_.oversized ? 0 : frame_.header.length;
+  frame_.payload.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
   return true;
 }
 
