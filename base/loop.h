@@ -5,10 +5,11 @@
 // nobody but the owner catches. Resources are therefore held by objects with destructors. A
 // clean-up that must itself suspend starts with `co_await ignore_cancellation();`.
 //
-// gcc 12 miscompiles some coroutines. Keep to these and it does not: no temporary with a destructor
-// built inside the co_await expression from a braced list (make it a local first), no co_await in
-// a conditional operator's arm, coroutine lambdas capture nothing (pass arguments) unless the
-// lambda object itself is given to Scope::spawn, which keeps it alive.
+// gcc 12 miscompiles some coroutines. Keep to these and it does not: no aggregate made from a
+// braced list within an expression that has a co_await (make it a local first), no container
+// initialised from a braced list within a coroutine (make it in a function), no co_await in a
+// conditional operator's arm, coroutine lambdas capture nothing (pass arguments) unless the lambda
+// object itself is given to Scope::spawn, which keeps it alive.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

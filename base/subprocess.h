@@ -15,6 +15,9 @@
 namespace coffer {
 
 struct SpawnOptions {
+  // No aggregate: gcc 12 miscompiles one made within a co_await expression.
+  SpawnOptions() = default;
+
   // argv[0] is the program: a path, used as it is. No PATH search, no shell.
   std::vector<std::string> argv;
   // Program to execute when argv[0] is to read otherwise.
@@ -67,6 +70,8 @@ class Child {
 [[nodiscard]] Result<Child> spawn(const SpawnOptions& options);
 
 struct RunOptions {
+  RunOptions() = default;  // no aggregate, as above
+
   std::string input = {};                            // written to stdin
   std::size_t output_limit = std::size_t{1} << 20U;  // of stdout and of stderr, each
   Deadline deadline = {};

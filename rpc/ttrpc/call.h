@@ -52,6 +52,11 @@ struct CallContext {
 };
 
 struct CallOptions {
+  // No aggregate: gcc 12 miscompiles one made within a co_await expression.
+  CallOptions() = default;
+  explicit CallOptions(std::chrono::nanoseconds time, Metadata data = {})
+      : timeout(time), metadata(std::move(data)) {}
+
   std::chrono::nanoseconds timeout{0};  // 0: none
   Metadata metadata = {};
 };

@@ -32,6 +32,8 @@ class Client {
                                            std::string payload, CallOptions options = {});
 
   struct StreamOptions {
+    StreamOptions() {}  // NOLINT(modernize-use-equals-default): gcc 12 wants it here
+
     CallOptions call = {};
     // Sent with the request. Needed for server streaming, optional otherwise.
     std::optional<std::string> first = {};

@@ -23,12 +23,18 @@ SpawnOptions shell(std::string script) {
   return options;
 }
 
+RunOptions with_input(std::string input) {
+  RunOptions options;
+  options.input = std::move(input);
+  return options;
+}
+
 Result<RunResult> run_shell(std::string script, RunOptions run_options = {}) {
   return run_task<Result<RunResult>>([&](Executor) { return run(shell(script), run_options); });
 }
 
 TEST(Run, CapturesBothOutputsAndTheStatus) {
-  const auto result = run_shell("cat; echo err >&2; exit 3", {.input = "in"});
+  const auto result = run_shell("cat; echo err >&2; exit 3", with_input("in"));
   ASSERT_TRUE(result) << result.error().to_string();
   EXPECT_EQ(result->out, "in");
   EXPECT_EQ(result->err, "err\n");
@@ -45,7 +51,7 @@ TEST(Run, ReportsTheSignal) {
 
 TEST(Run, MovesMoreThanAPipeHolds) {
   const std::string input(300000, 'x');
-  const auto result = run_shell("cat", {.input = input});
+  const auto result = run_shell("cat", with_input(input));
   ASSERT_TRUE(result);
   EXPECT_EQ(result->out, input);
 }
@@ -77,7 +83,7 @@ TEST(Run, DoesNotWaitForAGrandchildThatKeepsTheOutput) {
 
 TEST(Run, IgnoresAChildThatDoesNotReadItsInput) {
   ignore_sigpipe();
-  const auto result = run_shell("exec <&-; echo done", {.input = std::string(300000, 'x')});
+  const auto result = run_shell("exec <&-; echo done", with_input(std::string(300000, 'x')));
   ASSERT_TRUE(result);
   EXPECT_EQ(result->out, "done\n");
 }

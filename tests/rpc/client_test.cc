@@ -33,7 +33,7 @@ TEST(Client, SendsARequestAndTakesItsAnswer) {
     Peer server(executor, std::move(pair.theirs));
     Scope scope(executor);
     scope.spawn([&]() -> Task<void> {
-      CallOptions options{.timeout = std::chrono::hours(1), .metadata = {{"k", "v"}}};
+      const CallOptions options(std::chrono::hours(1), Metadata{{"k", "v"}});
       const auto answer = co_await client.call("svc", "Method", "in", options);
       EXPECT_EQ(answer->view(), "out");
     });
@@ -87,7 +87,7 @@ TEST(Client, GivesUpAtTheTimeoutAndDropsTheLateAnswer) {
     auto pair = socket_pair();
     Client client(executor, std::move(pair.ours));
     Peer server(executor, std::move(pair.theirs));
-    CallOptions options{.timeout = milliseconds(1), .metadata = {}};
+    const CallOptions options(milliseconds(1));
     const auto late = co_await client.call("s", "m", "", options);
     EXPECT_EQ(late.error().code(), Code::kDeadlineExceeded);
     EXPECT_EQ(late.error().message(), "call s/m: context deadline exceeded");
@@ -103,7 +103,16 @@ TEST(Client, GivesUpAtTheTimeoutAndDropsTheLateAnswer) {
 }
 
 TEST(Client, ReportsTheServersStatusAndABadAnswer) {
-  run_void([](Executor executor) -> Task<void> {
+  struct Case {
+    std::string payload;
+    Code code;
+  };
+  const std::vector<Case> cases = {
+      {error_response(Code::kNotFound, "gone"), Code::kNotFound},
+      {"\xff", Code::kInvalidArgument},
+      {std::string(101, 'x'), Code::kResourceExhausted},
+  };
+  run_void([&](Executor executor) -> Task<void> {
     auto pair = socket_pair();
     Limits limits;
     limits.max_payload = 100;
@@ -114,15 +123,6 @@ TEST(Client, ReportsTheServersStatusAndABadAnswer) {
       FrameHeader own = header;
       own.stream_id = id;
       return frame_bytes(own, payload);
-    };
-    struct Case {
-      std::string payload;
-      Code code;
-    };
-    const std::vector<Case> cases = {
-        {error_response(Code::kNotFound, "gone"), Code::kNotFound},
-        {"\xff", Code::kInvalidArgument},
-        {std::string(101, 'x'), Code::kResourceExhausted},
     };
     std::uint32_t id = 1;
     for (const auto& c : cases) {
@@ -219,7 +219,7 @@ TEST(Client, WaitsWhenTheServerDoesNotRead) {
     Limits limits;
     limits.max_queued_bytes = 1 << 20;
     Client client(executor, std::move(pair.ours), limits);
-    CallOptions options{.timeout = milliseconds(20), .metadata = {}};
+    const CallOptions options(milliseconds(20));
     Scope scope(executor);
     int deadlines = 0;
     for (int i = 0; i < 50; ++i) {

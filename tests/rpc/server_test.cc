@@ -103,34 +103,34 @@ TEST(Server, AnswersInTheOrderOfCompletion) {
 }
 
 TEST(Server, RefusesBadRequestsOnTheirStreamAndLivesOn) {
-  run_void([](Executor executor) -> Task<void> {
+  struct Case {
+    std::string bytes;
+    Answer want;
+  };
+  const std::vector<Case> cases = {
+      {request_bytes(2, "Echo"),
+       {2, Code::kInvalidArgument, "StreamID must be odd for client initiated streams"}},
+      {request_bytes(5, "Nope"), {5, Code::kUnimplemented, "method Nope"}},
+      {request_bytes(5, "Echo"),
+       {5, Code::kInvalidArgument, "StreamID cannot be re-used and must increment"}},
+      {request_bytes(3, "Echo"),
+       {3, Code::kInvalidArgument, "StreamID cannot be re-used and must increment"}},
+      {request_bytes(7, "Echo", "", 0, "other.Service"),
+       {7, Code::kUnimplemented, "service other.Service"}},
+      {frame_bytes({.stream_id = 9, .type = kRequest}, "\xff"),
+       {9, Code::kInvalidArgument, "parse ttrpc request: not a valid message"}},
+      {frame_bytes({.stream_id = 4, .type = kData}, "x"),
+       {4, Code::kInvalidArgument, "StreamID is no longer active"}},
+      {request_bytes(11, "Fail", "it"), {11, Code::kNotFound, "look: it"}},
+      {request_bytes(13, "Throw"), {13, Code::kInternal, "thrown"}},
+      // Of a type that we do not know, and an answer to nothing: ignored.
+      {frame_bytes({.stream_id = 15, .type = 77}, "x") +
+           frame_bytes({.stream_id = 15, .type = kResponse}, "x") +
+           request_bytes(15, "Echo", "alive"),
+       {15, Code::kOk, "alive"}},
+  };
+  run_void([&](Executor executor) -> Task<void> {
     Fixture f(executor);
-    struct Case {
-      std::string bytes;
-      Answer want;
-    };
-    const std::vector<Case> cases = {
-        {request_bytes(2, "Echo"),
-         {2, Code::kInvalidArgument, "StreamID must be odd for client initiated streams"}},
-        {request_bytes(5, "Nope"), {5, Code::kUnimplemented, "method Nope"}},
-        {request_bytes(5, "Echo"),
-         {5, Code::kInvalidArgument, "StreamID cannot be re-used and must increment"}},
-        {request_bytes(3, "Echo"),
-         {3, Code::kInvalidArgument, "StreamID cannot be re-used and must increment"}},
-        {request_bytes(7, "Echo", "", 0, "other.Service"),
-         {7, Code::kUnimplemented, "service other.Service"}},
-        {frame_bytes({.stream_id = 9, .type = kRequest}, "\xff"),
-         {9, Code::kInvalidArgument, "parse ttrpc request: not a valid message"}},
-        {frame_bytes({.stream_id = 4, .type = kData}, "x"),
-         {4, Code::kInvalidArgument, "StreamID is no longer active"}},
-        {request_bytes(11, "Fail", "it"), {11, Code::kNotFound, "look: it"}},
-        {request_bytes(13, "Throw"), {13, Code::kInternal, "thrown"}},
-        // Of a type that we do not know, and an answer to nothing: ignored.
-        {frame_bytes({.stream_id = 15, .type = 77}, "x") +
-             frame_bytes({.stream_id = 15, .type = kResponse}, "x") +
-             request_bytes(15, "Echo", "alive"),
-         {15, Code::kOk, "alive"}},
-    };
     for (const auto& c : cases) {
       co_await f.peer->send(c.bytes);
       co_await f.peer->expect(c.want.id, c.want.code, c.want.text);
@@ -153,9 +153,9 @@ TEST(Server, HoldsTheFrameLimitExactly) {
     co_await f.peer->expect(3, Code::kResourceExhausted,
                             "message length 1001 exceeds maximum message size of 1000");
     co_await f.peer->expect(5, "next");
-    co_await f.peer->send(request_bytes(7, "Big", "995") + request_bytes(9, "Big", "994"));
+    co_await f.peer->send(request_bytes(7, "Big", "996") + request_bytes(9, "Big", "995"));
     EXPECT_EQ((co_await f.peer->answer()).code, Code::kResourceExhausted);
-    EXPECT_EQ((co_await f.peer->answer()).text.size(), 994U);
+    EXPECT_EQ((co_await f.peer->answer()).text.size(), 995U);
     co_await f.finish();
   });
 }
@@ -191,19 +191,19 @@ TEST(Server, CancelsHandlersWhenTheConnectionIsLost) {
 }
 
 TEST(Server, TellsWhyAConnectionEnded) {
-  run_void([](Executor executor) -> Task<void> {
+  struct Case {
+    std::string bytes;
+    Code code;
+    std::string text;
+  };
+  const std::vector<Case> cases = {
+      {"", Code::kUnavailable, "read frame: connection closed by peer"},
+      {"abc", Code::kUnavailable, "read frame: connection closed by peer in mid-frame"},
+      {frame_bytes({.type = kRequest}, "abc").substr(0, 12), Code::kUnavailable,
+       "read frame: connection closed by peer in mid-frame"},
+  };
+  run_void([&](Executor executor) -> Task<void> {
     Fixture f(executor);
-    struct Case {
-      std::string bytes;
-      Code code;
-      std::string text;
-    };
-    const std::vector<Case> cases = {
-        {"", Code::kUnavailable, "read frame: connection closed by peer"},
-        {"abc", Code::kUnavailable, "read frame: connection closed by peer in mid-frame"},
-        {frame_bytes({.type = kRequest}, "abc").substr(0, 12), Code::kUnavailable,
-         "read frame: connection closed by peer in mid-frame"},
-    };
     for (const auto& c : cases) {
       auto pair = socket_pair();
       Peer peer(executor, std::move(pair.ours));

@@ -26,6 +26,17 @@ std::string data_bytes(std::uint32_t id, const std::string& text, std::uint8_t f
   return frame_bytes({.stream_id = id, .type = kData, .flags = flags}, text);
 }
 
+Client::StreamOptions with_first(std::string message) {
+  Client::StreamOptions options;
+  options.first = std::move(message);
+  return options;
+}
+Client::StreamOptions with_only(std::string message) {
+  auto options = with_first(std::move(message));
+  options.client_streams = false;
+  return options;
+}
+
 class Fixture {
  public:
   explicit Fixture(Executor executor, Limits limits = {}) : gate(executor) {
@@ -123,7 +134,7 @@ TEST(Stream, GoesBothWaysAndHalfCloses) {
 TEST(Stream, TakesTheFirstMessageWithTheRequest) {
   run_void([](Executor executor) -> Task<void> {
     Fixture f(executor);
-    const auto stream = co_await f.open("Join", {.call = {}, .first = "1"});
+    const auto stream = co_await f.open("Join", with_first("1"));
     EXPECT_TRUE(co_await stream->send("2"));
     EXPECT_TRUE(co_await stream->close_send());
     EXPECT_EQ(co_await next(*stream), "[1][2]");
@@ -136,8 +147,7 @@ TEST(Stream, ServesOneRequestWithManyAnswers) {
   run_void([](Executor executor) -> Task<void> {
     Fixture f(executor);
     for (const std::string text : {"x", ""}) {
-      const auto stream =
-          co_await f.open("Repeat", {.call = {}, .first = text, .client_streams = false});
+      const auto stream = co_await f.open("Repeat", with_only(text));
       for (int i = 0; i < 3; ++i) EXPECT_EQ(co_await next(*stream), text);
       EXPECT_EQ(co_await next(*stream), "end");
       EXPECT_EQ((co_await stream->send("x")).error().code(), Code::kFailedPrecondition);
@@ -149,7 +159,7 @@ TEST(Stream, ServesOneRequestWithManyAnswers) {
 TEST(Stream, EndsWithTheHandlersStatus) {
   run_void([](Executor executor) -> Task<void> {
     Fixture f(executor);
-    const auto stream = co_await f.open("Fail", {.call = {}, .first = "x"});
+    const auto stream = co_await f.open("Fail", with_first("x"));
     EXPECT_EQ(co_await next(*stream), "error: no more");
     EXPECT_EQ((co_await stream->send("x")).error().code(), Code::kAborted);
     co_await f.finish();
@@ -269,7 +279,7 @@ TEST(Stream, ASlowClientFailsItsOwnStreamOnly) {
     limits.stream_stall = milliseconds(5);
     Client client(executor, std::move(pair.ours), limits);
     Peer server(executor, std::move(pair.theirs));
-    const auto stream = co_await client.open_stream("s", "m", {});
+    const auto stream = co_await client.open_stream("s", "m", Client::StreamOptions());
     co_await server.read();
     co_await server.send(data_bytes(1, "a") + data_bytes(1, "b") + data_bytes(1, "c"));
     Scope scope(executor);
@@ -294,7 +304,7 @@ TEST(Stream, MayBeDroppedWhileItHoldsUpTheReader) {
     limits.stream_stall = std::chrono::hours(1);
     Client client(executor, std::move(pair.ours), limits);
     Peer server(executor, std::move(pair.theirs));
-    auto stream = co_await client.open_stream("s", "m", {});
+    auto stream = co_await client.open_stream("s", "m", Client::StreamOptions());
     co_await server.read();
     co_await server.send(data_bytes(1, "a") + data_bytes(1, "b"));
     co_await sleep_for(milliseconds(5));
