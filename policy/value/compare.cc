@@ -69,6 +69,7 @@ std::uint64_t hash_bytes(std::string_view text) {
 std::uint64_t Value::hash() const {
   switch (tag_) {
     case Tag::kUndefined:
+    case Tag::kOpaque:
     case Tag::kNull:
       return mix(kPrime + static_cast<std::uint64_t>(tag_));
     case Tag::kBoolean:
@@ -115,6 +116,8 @@ bool Value::equal_slow(const Value& other) const {
     case Tag::kUndefined:
     case Tag::kNull:
       return true;
+    case Tag::kOpaque:
+      return false;
     case Tag::kBoolean:
     case Tag::kInt:
       return bits_.integer == other.bits_.integer;

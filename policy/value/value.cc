@@ -201,6 +201,9 @@ void Value::destroy() {
       delete rep;
       return;
     }
+    case Tag::kOpaque:
+      delete static_cast<detail::OpaqueRep*>(bits_.rep);
+      return;
     case Tag::kString: {
       auto* rep = static_cast<detail::StringRep*>(bits_.rep);
       deallocate(rep, sizeof(detail::StringRep) + rep->size);

@@ -46,6 +46,13 @@ namespace detail {
 struct Rep {
   std::uint32_t refs;
 };
+// Values that only the evaluator sees: a place in the tree of rules.
+struct OpaqueRep : Rep {
+  explicit OpaqueRep() : Rep{1} {}
+  OpaqueRep(const OpaqueRep&) = delete;
+  OpaqueRep& operator=(const OpaqueRep&) = delete;
+  virtual ~OpaqueRep() = default;
+};
 struct StringRep : Rep {
   std::uint32_t size;
   mutable std::uint64_t hash;  // 0: not yet computed
@@ -114,9 +121,9 @@ class Value {
   [[nodiscard]] static Value object_from(std::span<Entry> entries);
 
   [[nodiscard]] Type type() const {
-    static constexpr Type kTypes[] = {Type::kUndefined, Type::kNull,   Type::kBoolean,
-                                      Type::kNumber,    Type::kNumber, Type::kString,
-                                      Type::kArray,     Type::kObject, Type::kSet};
+    static constexpr Type kTypes[] = {
+        Type::kUndefined, Type::kNull,  Type::kBoolean, Type::kNumber, Type::kNumber,
+        Type::kString,    Type::kArray, Type::kObject,  Type::kSet,    Type::kUndefined};
     return kTypes[static_cast<std::uint8_t>(tag_)];
   }
   [[nodiscard]] bool is_undefined() const { return tag_ == Tag::kUndefined; }
@@ -132,7 +139,7 @@ class Value {
   [[nodiscard]] bool is_array() const { return tag_ == Tag::kArray; }
   [[nodiscard]] bool is_object() const { return tag_ == Tag::kObject; }
   [[nodiscard]] bool is_set() const { return tag_ == Tag::kSet; }
-  [[nodiscard]] bool is_composite() const { return tag_ >= Tag::kArray; }
+  [[nodiscard]] bool is_composite() const { return tag_ >= Tag::kArray && tag_ <= Tag::kSet; }
 
   // Each accessor below requires the type it names (a check aborts otherwise).
   [[nodiscard]] bool as_bool() const;
@@ -178,6 +185,12 @@ class Value {
   [[nodiscard]] const detail::NumberRep* big_number() const {
     return tag_ == Tag::kBigNumber ? static_cast<const detail::NumberRep*>(bits_.rep) : nullptr;
   }
+  // Takes over the one reference; type() is kUndefined.
+  [[nodiscard]] static Value opaque(detail::OpaqueRep* rep) { return {Tag::kOpaque, rep}; }
+  [[nodiscard]] bool is_opaque() const { return tag_ == Tag::kOpaque; }
+  [[nodiscard]] const detail::OpaqueRep* opaque_rep() const {
+    return static_cast<const detail::OpaqueRep*>(bits_.rep);
+  }
   [[nodiscard]] const detail::StringRep* string_rep() const {
     return static_cast<const detail::StringRep*>(bits_.rep);
   }
@@ -192,7 +205,8 @@ class Value {
     kString,
     kArray,
     kObject,
-    kSet
+    kSet,
+    kOpaque
   };
   union Bits {
     std::int64_t integer;
