@@ -100,5 +100,4 @@ class Evaluator {
   Machine machine_;
 };
 
-
 }  // namespace coffer::policy
