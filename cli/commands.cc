@@ -1,7 +1,10 @@
 #include "cli/commands.h"
 
+#include <utility>
+
 #include "cli/evidence.h"
 #include "cli/guest_image.h"
+#include "cli/measure_snp.h"
 #include "cli/measure_tdx.h"
 
 namespace coffer::cli {
@@ -12,6 +15,8 @@ std::vector<Command> all_commands() {
   commands.push_back(guest_image_build());
   commands.push_back(evidence_show());
   commands.push_back(evidence_verify());
+  commands.push_back(evidence_id_block());
+  for (auto& command : measure_snp_commands()) commands.push_back(std::move(command));
   commands.push_back(measure_tdx());
   return commands;
 }

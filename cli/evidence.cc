@@ -22,8 +22,7 @@ struct TeeCommands {
 constexpr std::array kTees{
     TeeCommands{
         .tee = "snp", .evidence_option = "--report", .show = show_snp, .verify = verify_snp},
-    TeeCommands{
-        .tee = "tdx", .evidence_option = "--quote", .show = show_tdx, .verify = verify_tdx},
+    TeeCommands{.tee = "tdx", .evidence_option = "--quote", .show = show_tdx, .verify = verify_tdx},
 };
 
 constexpr std::size_t kSnpReportSize = 1184;
