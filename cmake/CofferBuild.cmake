@@ -39,6 +39,8 @@ target_compile_options(coffer_flags INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wsuggest-override>
   # gcc 12 reports members of std::expected and coroutine frames as maybe uninitialised under -O2.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
+  # ... and a coroutine frame's own operator delete as a mismatch when it inlines one of the pair.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
   $<$<CONFIG:Release>:-fcf-protection=full>)
 target_compile_definitions(coffer_flags INTERFACE

@@ -23,6 +23,7 @@ struct VmDisk {
   std::string id;    // device id and serial; the guest finds it by /sys/block/*/serial
   std::string path;  // raw image or block device
   bool read_only = true;
+  bool host_device = false;  // `path` is a block device
 };
 
 struct VmNic {
@@ -122,6 +123,9 @@ struct KernelParams {
   std::string user_params;
 };
 [[nodiscard]] std::string kernel_command_line(const KernelParams& params);
+
+// How disks are read: `block_aio`, but QEMU refuses native I/O on cached files.
+[[nodiscard]] std::string disk_aio(const VmSpec& spec);
 
 // Disks and NICs that come later sit on one PCI bridge: slots 1 to kHotplugSlots.
 inline constexpr std::uint32_t kHotplugSlots = 30;

@@ -71,15 +71,17 @@ class QmpClient {
   // (kNotFound for its class DeviceNotFound, kUnimplemented for CommandNotFound).
   [[nodiscard]] Task<Result<std::string>> execute(std::string command, std::string arguments,
                                                   Deadline deadline);
+  // Gives QEMU `fd` (which stays the caller's too) under a name, for netdev_add and the like.
+  [[nodiscard]] Task<Status> give_fd(std::string name, int fd, Deadline deadline);
 
-  // Set when the connection has ended.
-  [[nodiscard]] Event& closed();
-  // Ends the reading coroutine; must be awaited before destruction when the loop goes on.
+  [[nodiscard]] bool is_closed() const;
+  // Ends the reading coroutine and waits for that.
   [[nodiscard]] Task<void> close();
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;  // shared: with the reading coroutine and the calls in flight
+  std::unique_ptr<Scope> scope_;
 };
 
 }  // namespace coffer::shim

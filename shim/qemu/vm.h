@@ -97,8 +97,9 @@ class VirtualMachine {
 
  private:
   struct State;
-  explicit VirtualMachine(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  VirtualMachine(std::shared_ptr<State> state, std::unique_ptr<Scope> scope);
+  std::shared_ptr<State> state_;  // shared: with the coroutines that follow QEMU
+  std::unique_ptr<Scope> scope_;
 };
 
 }  // namespace coffer::shim
