@@ -174,6 +174,28 @@ TEST(ConfigSchema, EveryKeyStandsOnce) {
   for (const auto& key : all_keys()) EXPECT_EQ(find_key(key.section, key.name), &key) << key.name;
 }
 
+// The keys that are explained as another spelling of one that stands in the file.
+bool is_other_spelling(const Key& key) {
+  return key.section == "factory" ||
+         (key.section == "runtime" && key.name == "create_container_timeout");
+}
+
+TEST(ShippedConfig, KnowsEveryKeyAndAsksForNothingUnsupported) {
+  const std::filesystem::path file =
+      std::filesystem::path(COFFER_SOURCE_DIR) / "configs/configuration-qemu.toml";
+  const auto loaded = load_config_file(file);
+  ASSERT_TRUE(loaded) << loaded.error().to_string();
+  EXPECT_THAT(loaded->warnings, IsEmpty());
+  EXPECT_TRUE(validate(loaded->config)) << validate(loaded->config).error().to_string();
+  EXPECT_EQ(resolve_tee(loaded->config.hypervisor, {.snp = true, .tdx = true}), Tee::kNone);
+  const auto text = read_file(file);
+  ASSERT_TRUE(text);
+  for (const auto& key : all_keys()) {
+    if (is_other_spelling(key)) continue;
+    EXPECT_THAT(*text, HasSubstr(std::string(key.name))) << key.section;
+  }
+}
+
 // ---- TEE ----
 
 HypervisorConfig with_tee(TeeSetting tee, bool confidential, bool snp_flag) {
