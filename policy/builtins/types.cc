@@ -1,5 +1,6 @@
 // Types and conversions between them.
-#include <fmt/format.h>
+#include <cctype>
+#include <string>
 
 #include "policy/builtins/registry.h"
 #include "policy/value/number.h"
@@ -33,7 +34,15 @@ Result<Value> to_number(BuiltinContext&, Args args) {
       return operand_error_one_of(1, "null, boolean, number, string", v);
   }
   const std::string_view text = v.as_string();
-  if (!is_json_number(text)) return builtin_error("invalid syntax");
+  if (!is_json_number(text)) {
+    // What strconv would take for a float and JSON does not.
+    std::string word(text);
+    for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (!word.empty() && (word.front() == '-' || word.front() == '+')) word.erase(0, 1);
+    if (word == "nan" || word == "inf" || word == "infinity")
+      return type_error("operand 1 must be valid number string but got " + std::string(text));
+    return builtin_error("invalid syntax");
+  }
   return Value::number_from_literal(text);
 }
 
@@ -45,13 +54,13 @@ Result<Value> cast(BuiltinContext&, Args args) {
 
 Result<Value> cast_array(BuiltinContext&, Args args) {
   if (args[0].is_array()) return args[0];
-  if (!args[0].is_set()) return operand_error(1, "array", args[0]);
+  if (!args[0].is_set()) return operand_error_one_of(1, "array, set", args[0]);
   return Value::array({args[0].items().begin(), args[0].items().end()});
 }
 
 Result<Value> cast_set(BuiltinContext&, Args args) {
   if (args[0].is_set()) return args[0];
-  if (!args[0].is_array()) return operand_error(1, "set", args[0]);
+  if (!args[0].is_array()) return operand_error_one_of(1, "array, set", args[0]);
   return Value::set({args[0].items().begin(), args[0].items().end()});
 }
 

@@ -115,7 +115,17 @@ Operand Emitter::data_reference(const Term* term, Operand into) {
   if (leaves_tree) {
     const Operand base = new_register();
     emit_failing(Op::kData, base);
-    return steps(term, 1, base, false, into);
+    std::size_t from = 1;
+    Operand at = base;
+    const bool numeric = std::any_of(term->items.begin() + 1, term->items.end(), [](const Term* t) {
+      return t->kind == TermKind::kScalar && t->scalar.is_number();
+    });
+    while (numeric && from < count && term->items[from]->kind == TermKind::kScalar) {
+      const Operand next = new_register();
+      emit_failing(Op::kGetBase, next, at, constant(term->items[from++]->scalar));
+      at = next;
+    }
+    return steps(term, from, at, false, into);
   }
   const Operand cursor = new_register();
   emit(Op::kCursor, cursor).node = node;

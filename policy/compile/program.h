@@ -29,6 +29,7 @@ enum class Op : std::uint8_t {
   kInput,        // a <- input, or fail
   kData,         // a <- base document, or fail
   kGet,          // a <- b[c], or fail
+  kGetBase,      // as kGet in base documents, whose keys may be numbers written as text
   kGetPath,      // a <- b[path], path = list of operands (c: first, d: count), or fail
   kCursor,       // a <- cursor on node
   kGetAny,       // as kGet; b may be a cursor

@@ -81,6 +81,16 @@ bool Machine::run(const Function& fn, Value* const registers, Value& out) {
         if (held) registers[instr->a] = Value(*found);
         break;
       }
+      case Op::kGetBase: {
+        const Value& document = value(instr->b);
+        const Value& key = value(instr->c);
+        const Value* found = document.get(key);
+        if (found == nullptr && key.is_number() && document.is_object())
+          found = document.find(key.number_text());
+        held = found != nullptr;
+        if (held) registers[instr->a] = Value(*found);
+        break;
+      }
       case Op::kGetPath: {
         const Value* at = &value(instr->b);
         for (Operand i = 0; i < instr->d && at != nullptr; ++i)

@@ -285,6 +285,7 @@ bool Parser::rule_name(Rule& rule) {
       return false;
     }
     rule.args = head->items;
+    rule.is_function = !rule.args.empty();  // `f() = 1` is a plain rule
     head = head->callee;
   }
   if (head->kind == TermKind::kVar) {
