@@ -70,6 +70,9 @@ function(coffer_library name)
   target_link_libraries(${name} PUBLIC coffer_flags ${A_DEPS} PRIVATE ${A_PRIVATE})
 endfunction()
 
+# Everything that is installed, and nothing else: what a user builds.
+add_custom_target(coffer_programs)
+
 # coffer_program(NAME SRCS file... DEPS lib...): lands in build/bin/NAME and is installed to bin/.
 function(coffer_program name)
   cmake_parse_arguments(A "NO_INSTALL" "" "SRCS;DEPS" ${ARGN})
@@ -83,6 +86,7 @@ function(coffer_program name)
   endif()
   if(NOT A_NO_INSTALL)
     install(TARGETS ${name} RUNTIME DESTINATION bin)
+    add_dependencies(coffer_programs ${name})
   endif()
 endfunction()
 
