@@ -1,0 +1,73 @@
+// Containers are made by crun; this is the one place that runs it. The agent then supervises the
+// processes itself, as conmon does: crun leaves the container's init (and an exec'd process)
+// behind, and the agent, as sub-reaper, becomes its parent.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "guest-agent/stdio.h"
+
+namespace coffer::agent {
+
+class ChildRegistry;
+
+struct CrunSettings {
+  std::filesystem::path program = "/usr/bin/crun";
+  std::filesystem::path state_dir = "/run/crun";
+  // For console sockets, process files and logs: short names, since a socket's path has 107 bytes.
+  std::filesystem::path scratch_dir = "/run/coffer";
+  // False where no cgroup v2 controllers can be used (tests on a host with cgroup v1).
+  bool cgroups = true;
+  std::uint32_t pipe_size = 0;
+};
+
+// A process that runs, with the agent's ends of its stdio.
+struct Started {
+  int pid = -1;
+  Fd pidfd;
+  Stdio stdio;
+};
+
+class Crun {
+ public:
+  Crun(asio::any_io_executor executor, CrunSettings settings, ChildRegistry& children, Logger log);
+
+  // Makes the container from bundle/config.json; its init waits for start(). The messages of errors
+  // are crun's own.
+  [[nodiscard]] Task<Result<Started>> create(std::string id, std::filesystem::path bundle,
+                                             bool terminal);
+  [[nodiscard]] Task<Status> start(std::string id);
+  // `process` is the JSON text of an OCI process.
+  [[nodiscard]] Task<Result<Started>> exec(std::string id, std::string process, bool terminal);
+  // `resources` is the JSON text of OCI LinuxResources.
+  [[nodiscard]] Task<Status> update(std::string id, std::string resources);
+  // Kills what is left, removes the cgroup and crun's state. A container that crun does not know is
+  // no error.
+  [[nodiscard]] Task<Status> remove(std::string id);
+
+  [[nodiscard]] const CrunSettings& settings() const { return settings_; }
+
+ private:
+  struct Console;
+
+  [[nodiscard]] Task<Result<Started>> launch(std::vector<std::string> arguments, bool terminal);
+  [[nodiscard]] Task<Status> run(std::vector<std::string> arguments,
+                                 std::vector<std::pair<int, int>> fds);
+  [[nodiscard]] std::filesystem::path scratch(std::string_view suffix);
+
+  asio::any_io_executor executor_;
+  CrunSettings settings_;
+  ChildRegistry& children_;
+  Logger log_;
+  std::uint64_t next_scratch_ = 0;
+};
+
+}  // namespace coffer::agent

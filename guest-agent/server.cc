@@ -1,0 +1,65 @@
+#include "guest-agent/server.h"
+
+#include <sys/prctl.h>
+
+#include "guest-agent/methods.h"
+#include "guest-agent/registrar.h"
+#include "rpc/ttrpc/server.h"
+
+namespace coffer::agent {
+namespace {
+
+// Large enough for one CopyFile chunk of each kind of caller, small enough for a small guest.
+rpc::Limits limits() {
+  rpc::Limits limits;
+  limits.max_call_bytes = std::size_t{16} << 20U;
+  limits.max_queued_bytes = std::size_t{4} << 20U;
+  limits.max_connections = 32;
+  return limits;
+}
+
+Result<Address> address_of(const AgentConfig& config) {
+  if (!config.server_addr.empty()) return parse_address(config.server_addr);
+  return default_address();
+}
+
+}  // namespace
+
+rpc::Router make_router(const Gate& gate, Sandbox& sandbox) {
+  rpc::Router router;
+  Registrar registrar(router, gate);
+  add_container_methods(registrar, sandbox);
+  add_stream_methods(registrar, sandbox);
+  add_network_methods(registrar, sandbox);
+  add_file_methods(registrar, sandbox);
+  add_guest_methods(registrar, gate);
+  add_health(router);
+  return router;
+}
+
+Task<Status> run_agent(AgentParts parts, PolicyGate& policy, Modules& modules, ImageStore* images) {
+  const auto executor = co_await asio::this_coro::executor;
+  // Container processes lose their parent when crun ends: they become ours.
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) co_return fail_errno(errno, "become sub-reaper");
+  COFFER_CO_TRY(const auto address, address_of(parts.config));
+  const Gate gate(policy, parts.log);
+  Sandbox sandbox(executor, std::move(parts.sandbox), modules, images, parts.log);
+  rpc::Server server(executor, make_router(gate, sandbox), limits(), parts.log);
+  Scope scope(executor);
+  Status served;
+  scope.spawn([&]() -> Task<void> {
+    served = co_await serve_on(server, address, parts.log);
+    // A listener is served from then on; a failure ends the agent.
+    if (!served) sandbox.destroyed().set();
+  });
+  parts.log.info("agent is serving", {{"policy", policy.name()}});
+  co_await sandbox.destroyed().wait();
+  // The reply to DestroySandbox is still on its way out.
+  const auto drain = deadline_in(std::chrono::seconds(1));
+  co_await server.shutdown(drain);
+  co_await scope.close();
+  co_await sandbox.scope().close();
+  co_return served;
+}
+
+}  // namespace coffer::agent

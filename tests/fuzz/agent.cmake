@@ -1,0 +1,1 @@
+coffer_fuzz(agent_requests SRC agent_requests_fuzz.cc DEPS coffer_guest_agent)

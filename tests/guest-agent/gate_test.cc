@@ -1,0 +1,106 @@
+// Every method of the agent's service is registered, and none answers before the gate has spoken.
+#include "guest-agent/gate.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "guest-agent/modules.h"
+#include "guest-agent/server.h"
+#include "rpc/protos/agent.pb.h"
+#include "tests/base/run_task.h"
+
+namespace coffer::agent {
+namespace {
+
+// Denies everything and remembers what it was asked.
+class DenyAll final : public PolicyGate {
+ public:
+  Result<Verdict> evaluate(std::string_view entry_point,
+                           const google::protobuf::Message& /*request*/) override {
+    asked.emplace_back(entry_point);
+    if (broken) return fail(Code::kUnknown, "rule is undefined");
+    return Verdict{.allowed = false, .prints = "p.rego:1: no"};
+  }
+  Status set_policy(std::string_view /*text*/) override { return {}; }
+  [[nodiscard]] std::string_view name() const override { return "deny-all"; }
+
+  std::vector<std::string> asked;
+  bool broken = false;
+};
+
+struct World {
+  explicit World(const asio::any_io_executor& executor)
+      : sandbox(executor, {}, modules, nullptr, {}), router(make_router(gate, sandbox)) {}
+
+  Task<Result<std::string>> call(std::string method) {
+    rpc::CallContext context;
+    context.service = "grpc.AgentService";
+    context.method = method;
+    const auto* found = router.find(context.service, method);
+    if (found == nullptr || !found->unary) co_return fail(Code::kUnimplemented, "not registered");
+    rpc::Payload empty;
+    co_return co_await found->unary(std::move(context), std::move(empty));
+  }
+
+  DenyAll policy;
+  Gate gate{policy, {}};
+  Modules modules{"/nonexistent"};
+  Sandbox sandbox;
+  rpc::Router router;
+};
+
+const google::protobuf::ServiceDescriptor& service() {
+  return *grpc::CreateSandboxRequest::descriptor()->file()->FindServiceByName("AgentService");
+}
+
+TEST(Gate, StandsBeforeEveryMethodOfTheService) {
+  run_void([](asio::any_io_executor executor) -> Task<void> {
+    World world(executor);
+    EXPECT_EQ(service().method_count(), 42);
+    for (int i = 0; i < service().method_count(); ++i) {
+      const auto& method = *service().method(i);
+      const auto answer = co_await world.call(method.name());
+      EXPECT_FALSE(answer) << method.name();
+      if (answer) continue;
+      EXPECT_EQ(answer.error().code(), Code::kPermissionDenied) << method.name();
+      EXPECT_EQ(answer.error().message(),
+                "\"" + method.input_type()->name() + " is blocked by policy: p.rego:1: no\"");
+      EXPECT_EQ(world.policy.asked.back(), method.input_type()->name());
+    }
+    EXPECT_EQ(world.policy.asked.size(), static_cast<std::size_t>(service().method_count()));
+    co_await world.sandbox.scope().close();
+  });
+}
+
+TEST(Gate, RegistersNothingThatTheServiceDoesNotHave) {
+  run_void([](asio::any_io_executor executor) -> Task<void> {
+    World world(executor);
+    for (const auto& [name, method] : world.router.list()) {
+      if (name == "grpc.Health") continue;
+      EXPECT_EQ(name, "grpc.AgentService");
+      EXPECT_NE(service().FindMethodByName(method), nullptr) << method;
+    }
+    EXPECT_TRUE(world.router.knows("grpc.Health", "Check"));
+    EXPECT_TRUE(world.router.knows("grpc.Health", "Version"));
+    co_await world.sandbox.scope().close();
+  });
+}
+
+TEST(Gate, DeniesWhenThePolicyCannotBeEvaluated) {
+  run_void([](asio::any_io_executor executor) -> Task<void> {
+    World world(executor);
+    world.policy.broken = true;
+    const auto answer = co_await world.call("GetMetrics");
+    EXPECT_FALSE(answer);
+    if (!answer) {
+      EXPECT_EQ(answer.error().code(), Code::kInternal);
+      EXPECT_EQ(answer.error().message(),
+                "\"GetMetricsRequest: internal error rule is undefined\"");
+    }
+    co_await world.sandbox.scope().close();
+  });
+}
+
+}  // namespace
+}  // namespace coffer::agent
