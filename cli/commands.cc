@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "cli/check.h"
 #include "cli/evidence.h"
 #include "cli/guest_image.h"
 #include "cli/measure_snp.h"
@@ -12,6 +13,7 @@ namespace coffer::cli {
 // Each folder of commands adds its own here: one line a command, kept in the order of the help.
 std::vector<Command> all_commands() {
   std::vector<Command> commands;
+  commands.push_back(check_command());
   commands.push_back(guest_image_build());
   commands.push_back(evidence_show());
   commands.push_back(evidence_verify());

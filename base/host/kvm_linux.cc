@@ -113,16 +113,23 @@ using Step = Outcome::Step;
 
 Outcome failed(const char* what) { return {Step::kFailed, errno, what}; }
 
+// struct kvm_cpuid2 is a header of 8 bytes (nent, padding) and its entries. C++ gives the flexible
+// array of linux/kvm.h another place and the struct another size, which is part of the ioctl's
+// number: so both are spelt out.
+constexpr std::size_t kCpuidHeader = 8;
+constexpr unsigned long kGetSupportedCpuid =
+    _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0x05, kCpuidHeader);
+constexpr unsigned long kSetCpuid2 = _IOC(_IOC_WRITE, KVMIO, 0x90, kCpuidHeader);
+
 Outcome give_cpuid(int kvm, int vcpu) {
-  constexpr std::size_t kEntries = 256;
-  alignas(kvm_cpuid2) static std::array<std::uint8_t,
-                                        sizeof(kvm_cpuid2) + kEntries * sizeof(kvm_cpuid_entry2)>
+  constexpr std::uint32_t kEntries = 256;
+  alignas(8) static std::array<std::uint8_t, kCpuidHeader + kEntries * sizeof(kvm_cpuid_entry2)>
       buffer;
-  // SAFETY: kvm_cpuid2 is a header followed by `nent` entries; the buffer holds kEntries.
-  auto* cpuid = reinterpret_cast<kvm_cpuid2*>(buffer.data());
-  cpuid->nent = kEntries;
-  if (::ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid) != 0) return failed("KVM_GET_SUPPORTED_CPUID");
-  if (::ioctl(vcpu, KVM_SET_CPUID2, cpuid) != 0) return failed("KVM_SET_CPUID2");
+  std::memcpy(buffer.data(), &kEntries, sizeof kEntries);
+  if (::ioctl(kvm, kGetSupportedCpuid, buffer.data()) != 0) {
+    return failed("KVM_GET_SUPPORTED_CPUID");
+  }
+  if (::ioctl(vcpu, kSetCpuid2, buffer.data()) != 0) return failed("KVM_SET_CPUID2");
   return {};
 }
 
