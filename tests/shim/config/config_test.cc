@@ -15,6 +15,8 @@
 namespace coffer::shim {
 namespace {
 
+constexpr const char* kHypervisor = "io.katacontainers.config.hypervisor.";
+
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -196,6 +198,25 @@ TEST(ShippedConfig, KnowsEveryKeyAndAsksForNothingUnsupported) {
   }
 }
 
+TEST(ShippedConfig, ConfidentialClassesShareNothingAndNeverFallBack) {
+  const std::pair<const char*, Tee> kClasses[] = {
+      {"snp", Tee::kSnp}, {"tdx", Tee::kTdx}, {"coco-dev", Tee::kSnp}};
+  for (const auto& [name, tee] : kClasses) {
+    const auto loaded =
+        load_config_file(std::filesystem::path(COFFER_SOURCE_DIR) /
+                         ("configs/configuration-qemu-" + std::string(name) + ".toml"));
+    ASSERT_TRUE(loaded) << loaded.error().to_string();
+    EXPECT_THAT(loaded->warnings, IsEmpty()) << name;
+    EXPECT_TRUE(validate(loaded->config)) << name;
+    const auto& hypervisor = loaded->config.hypervisor;
+    EXPECT_EQ(hypervisor.shared_fs, SharedFs::kNone);
+    EXPECT_EQ(resolve_tee(hypervisor, {.snp = true, .tdx = true}), tee);
+    EXPECT_EQ(resolve_tee(hypervisor, {}).has_value(), hypervisor.tee_emulation);
+    EXPECT_FALSE(apply_annotations(loaded->config,
+                                   {{std::string(kHypervisor) + "kernel_params", "init=/bin/sh"}}));
+  }
+}
+
 // ---- TEE ----
 
 HypervisorConfig with_tee(TeeSetting tee, bool confidential, bool snp_flag) {
@@ -249,8 +270,6 @@ TEST(Validate, ReportsAllContradictionsTogether) {
 }
 
 // ---- annotations ----
-
-constexpr const char* kHypervisor = "io.katacontainers.config.hypervisor.";
 
 Config class_config() {
   Config config;
