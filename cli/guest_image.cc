@@ -122,6 +122,7 @@ int run(Args args) {
     return kExitOk;
   }
   print_artefact("kernel", built->kernel);
+  print_artefact("unpacked", built->elf);
   print_artefact("initramfs", built->initrd);
   fmt::print("{:<10} {} bytes uncompressed, {} files\n", "", built->archive_size, built->files);
   return kExitOk;

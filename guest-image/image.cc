@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/fd.h"
+#include "guest-image/bzimage.h"
 #include "guest-image/cpio.h"
 #include "guest-image/kernel_package.h"
 #include "guest-image/modules.h"
@@ -122,15 +123,21 @@ nlohmann::json to_object(const Artefact& artefact) {
           {"sha384", artefact.sha384}};
 }
 
-Status write_output(const ImageOptions& options, const Kernel& kernel, const std::string& initrd,
-                    const ImageReport& report) {
+struct Output {
+  const std::string& kernel;
+  const std::string& elf;
+  const std::string& initrd;
+};
+
+Status write_output(const ImageOptions& options, const Output& output, const ImageReport& report) {
   std::error_code failed;
   std::filesystem::create_directories(options.output, failed);
   if (failed) {
     return fail_errno(failed.value(), fmt::format("create folder '{}'", options.output.string()));
   }
-  COFFER_TRY_VOID(write_file_atomic(options.output / options.kernel_name, kernel.image));
-  COFFER_TRY_VOID(write_file_atomic(options.output / options.initrd_name, initrd));
+  COFFER_TRY_VOID(write_file_atomic(options.output / options.kernel_name, output.kernel));
+  COFFER_TRY_VOID(write_file_atomic(options.output / options.elf_name, output.elf));
+  COFFER_TRY_VOID(write_file_atomic(options.output / options.initrd_name, output.initrd));
   auto manifest = options.output / options.initrd_name;
   return write_file_atomic(manifest.replace_extension(".json"), report.to_json());
 }
@@ -140,6 +147,7 @@ Status write_output(const ImageOptions& options, const Kernel& kernel, const std
 std::string ImageReport::to_json() const {
   const nlohmann::json object = {{"kernel_version", kernel_version},
                                  {"kernel", to_object(kernel)},
+                                 {"kernel_elf", to_object(elf)},
                                  {"initrd", to_object(initrd)},
                                  {"initrd_uncompressed_size", archive_size},
                                  {"files", files}};
@@ -149,6 +157,7 @@ std::string ImageReport::to_json() const {
 Result<ImageReport> build_image(const ImageOptions& options, const Progress& progress) {
   progress("reading the kernel and its modules");
   COFFER_TRY(const auto kernel, read_kernel(options));
+  COFFER_TRY(const auto elf, extract_kernel(as_bytes(kernel.image)));
   progress(fmt::format("collecting the files for kernel {}", kernel.version));
   COFFER_TRY(const auto tree, make_tree(options, kernel));
   const std::string archive = tree.serialize(options.mtime);
@@ -156,10 +165,11 @@ Result<ImageReport> build_image(const ImageOptions& options, const Progress& pro
   COFFER_TRY(const auto initrd, compress(archive, options.level));
   ImageReport report{.kernel_version = kernel.version,
                      .kernel = describe(options.kernel_name, kernel.image),
+                     .elf = describe(options.elf_name, elf),
                      .initrd = describe(options.initrd_name, initrd),
                      .archive_size = archive.size(),
                      .files = tree.size()};
-  COFFER_TRY_VOID(write_output(options, kernel, initrd, report));
+  COFFER_TRY_VOID(write_output(options, {kernel.image, elf, initrd}, report));
   return report;
 }
 

@@ -38,7 +38,8 @@ struct ImageOptions {
 
   std::filesystem::path output;
   std::string initrd_name = "kata-containers-initrd.img";
-  std::string kernel_name = "vmlinuz.container";
+  std::string kernel_name = "vmlinuz.container";  // as packaged: for measured boot by firmware
+  std::string elf_name = "vmlinux.container";     // unpacked: QEMU boots it by itself, sooner
   std::uint32_t mtime = 0;  // seconds since 1970 that every file in the image carries
   int level = 19;           // of zstd; 0 leaves the archive as it is
 };
@@ -51,7 +52,7 @@ struct Artefact {
 
 struct ImageReport {
   std::string kernel_version;
-  Artefact kernel, initrd;
+  Artefact kernel, elf, initrd;
   std::uint64_t archive_size = 0;  // of the initramfs before compression
   std::size_t files = 0;
   [[nodiscard]] std::string to_json() const;
@@ -60,7 +61,7 @@ struct ImageReport {
 // Called with what is being done: "reading kernel package".
 using Progress = std::function<void(std::string_view)>;
 
-// Writes `output`/{kernel_name, initrd_name} and a manifest beside the latter
+// Writes `output`/{kernel_name, elf_name, initrd_name} and a manifest beside the latter
 // (INITRD_NAME with ".json" for its extension), each atomically.
 [[nodiscard]] Result<ImageReport> build_image(const ImageOptions& options,
                                               const Progress& progress);

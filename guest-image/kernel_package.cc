@@ -11,49 +11,14 @@
 #include <sstream>
 
 #include "base/fd.h"
+#include "guest-image/archive_reader.h"
+#include "guest-image/decompress.h"
 
 namespace coffer::guest_image {
 namespace {
 
 constexpr std::size_t kMaxFile = std::size_t{64} << 20U;
 constexpr std::size_t kBlock = std::size_t{64} * 1024;
-
-struct FreeArchive {
-  void operator()(archive* a) const { archive_read_free(a); }
-};
-using Archive = std::unique_ptr<archive, FreeArchive>;
-
-Error archive_error(archive* a, const std::string& what) {
-  const char* text = archive_error_string(a);
-  return {Code::kInvalidArgument, fmt::format("{}: {}", what, text == nullptr ? "failed" : text)};
-}
-
-Result<std::string> read_entry(archive* a, const std::string& what) {
-  std::string content;
-  std::string buffer(kBlock, '\0');
-  for (;;) {
-    const la_ssize_t got = archive_read_data(a, buffer.data(), buffer.size());
-    if (got < 0) return fail(archive_error(a, what));
-    if (got == 0) return content;
-    if (content.size() + static_cast<std::size_t>(got) > kMaxFile) {
-      return fail(Code::kResourceExhausted, fmt::format("{}: over {} bytes", what, kMaxFile));
-    }
-    content.append(buffer, 0, static_cast<std::size_t>(got));
-  }
-}
-
-// Undoes xz, zstd or gzip; passes plain bytes through.
-Result<std::string> decompress(const std::string& bytes, const std::string& what) {
-  const Archive reader(archive_read_new());
-  archive_read_support_filter_all(reader.get());
-  archive_read_support_format_raw(reader.get());
-  archive_entry* entry = nullptr;
-  if (archive_read_open_memory(reader.get(), bytes.data(), bytes.size()) != ARCHIVE_OK ||
-      archive_read_next_header(reader.get(), &entry) != ARCHIVE_OK) {
-    return fail(archive_error(reader.get(), what));
-  }
-  return read_entry(reader.get(), what);
-}
 
 // Feeds the data of the outer archive's current member to an inner archive.
 struct Member {
@@ -126,7 +91,7 @@ Status read_tree(archive* tree, Collector& collector, const std::string& what) {
     if (path.starts_with("./")) path.erase(0, 2);
     collector.note_path(path);
     if (archive_entry_filetype(entry) != AE_IFREG || !collector.wants(path)) continue;
-    COFFER_TRY(auto content, read_entry(tree, fmt::format("{}: '{}'", what, path)));
+    COFFER_TRY(auto content, read_entry(tree, fmt::format("{}: '{}'", what, path), kMaxFile));
     collector.add(path, std::move(content));
   }
   if (status != ARCHIVE_EOF) return fail(archive_error(tree, what));
@@ -157,7 +122,7 @@ std::string module_name(const std::filesystem::path& file) {
 }
 
 Result<std::string> Kernel::module(const std::string& name) const {
-  return decompress(modules.at(name), fmt::format("decompress module '{}'", name));
+  return decompress(modules.at(name), fmt::format("decompress module '{}'", name), kMaxFile);
 }
 
 Result<Kernel> read_kernel_package(const std::filesystem::path& deb) {

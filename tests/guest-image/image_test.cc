@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "guest-image/modules.h"
+#include "tests/guest-image/bzimage_builder.h"
 #include "tests/guest-image/elf_builder.h"
 
 namespace coffer::guest_image {
@@ -52,7 +53,8 @@ void make_kernel(const fs::path& where, std::map<std::string, std::string> speci
     ASSERT_TRUE(write_file(where / "6.12-test/kernel" / (name + ".ko"), content));
   }
   ASSERT_TRUE(write_file(where / "6.12-test/modules.builtin", "kernel/fs/fuse/fuse.ko\n"));
-  ASSERT_TRUE(write_file(where / "vmlinuz", "kernel"));
+  ASSERT_TRUE(write_file(where / "vmlinuz", make_bzimage("\x7f"
+                                                         "ELF kernel")));
 }
 
 ImageOptions options_for(const fs::path& where) {
