@@ -1,0 +1,1 @@
+coffer_fuzz(ttrpc_frames SRC ttrpc_frames_fuzz.cc DEPS coffer_rpc)
