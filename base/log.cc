@@ -10,6 +10,7 @@
 #include <cctype>
 #include <csignal>
 #include <ctime>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -25,9 +26,9 @@ constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 std::string timestamp() {
   timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
+  std::ignore = ::clock_gettime(CLOCK_REALTIME, &now);
   tm utc{};
-  ::gmtime_r(&now.tv_sec, &utc);
+  std::ignore = ::gmtime_r(&now.tv_sec, &utc);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", utc.tm_year + 1900,
                      utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec);
 }
@@ -196,6 +197,6 @@ void Logger::log(LogLevel level, std::string_view message, LogFields fields) con
   if (sink_->write(line)) sink_->mark_reported();
 }
 
-void ignore_sigpipe() { std::signal(SIGPIPE, SIG_IGN); }
+void ignore_sigpipe() { std::ignore = std::signal(SIGPIPE, SIG_IGN); }
 
 }  // namespace coffer
