@@ -121,7 +121,11 @@ void Container::init_exited() {
 
 Task<Status> Container::start() {
   if (state_ != State::kCreated) co_return fail(error_state("start", id_));
-  COFFER_CO_TRY_VOID(co_await crun_.start(id_));
+  if (spec_->hooks().poststart_size() > 0) {
+    COFFER_CO_TRY_VOID(co_await crun_.start_with_hooks(id_));
+  } else {
+    COFFER_CO_TRY_VOID(crun_.start(id_));
+  }
   if (state_ == State::kCreated) state_ = State::kRunning;
   co_return Status{};
 }
@@ -195,6 +199,19 @@ Task<Status> Container::update(const grpc::LinuxResources& wire) {
   co_return co_await crun_.update(id_, std::move(text));
 }
 
+Task<void> Container::remove_cgroup() {
+  constexpr int kTries = 100;
+  constexpr auto kPause = std::chrono::milliseconds(5);
+  Status status;
+  // Killed processes that are not our children leave the cgroup a moment later.
+  for (int i = 0; i < kTries && cgroup_.exists(); ++i) {
+    status = cgroup_.remove();
+    if (status || status.error().code() != Code::kFailedPrecondition) break;
+    co_await sleep_for(kPause);
+  }
+  if (!status) log_.warn("cgroup was left behind", {{"container", id_}, {"error", status.error()}});
+}
+
 Task<Status> Container::remove(Deadline deadline) {
   // A frozen task cannot die.
   if (state_ == State::kPaused) std::ignore = cgroup_.freeze(false);
@@ -207,11 +224,9 @@ Task<Status> Container::remove(Deadline deadline) {
                      fmt::format("ETIME: remove container '{}': process {} does not end", id_,
                                  process->pid()));
   }
-  COFFER_CO_TRY_VOID(co_await crun_.remove(id_));
-  if (cgroup_.exists()) {
-    if (auto status = cgroup_.remove(); !status)
-      log_.warn("cgroup was left behind", {{"container", id_}, {"error", status.error()}});
-  }
+  if (spec_->hooks().poststop_size() > 0) COFFER_CO_TRY_VOID(co_await crun_.remove_with_hooks(id_));
+  COFFER_CO_TRY_VOID(crun_.forget(id_));
+  co_await remove_cgroup();
   if (auto status = unmount((bundle_ / "rootfs").string()); !status)
     log_.warn("rootfs was left mounted", {{"container", id_}, {"error", status.error()}});
   co_return remove_tree(bundle_);

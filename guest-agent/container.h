@@ -84,6 +84,7 @@ class Container {
                                     bool pause_image);
   void adopt(std::string exec_id, Started started);
   void init_exited();
+  [[nodiscard]] Task<void> remove_cgroup();
   void forget_old_processes();
   [[nodiscard]] bool has_terminal() const;
 

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/subprocess.h"
 #include "guest-agent/children.h"
+#include "guest-agent/mounts.h"
 
 namespace coffer::agent {
 namespace {
@@ -179,7 +180,17 @@ Task<Result<Started>> Crun::exec(std::string id, std::string process, bool termi
   co_return co_await launch(std::move(arguments), terminal);
 }
 
-Task<Status> Crun::start(std::string id) {
+Status Crun::start(const std::string& id) const {
+  const auto fifo = settings_.state_dir / id / "exec.fifo";
+  // The container's init is at the other end already: create() waited for it.
+  COFFER_TRY(const auto fd, open_file(fifo, O_WRONLY | O_NONBLOCK));
+  ::unlink(fifo.c_str());
+  if (::write(fd.get(), "0", 1) != 1)
+    return fail_errno(errno, fmt::format("start container '{}'", id));
+  return {};
+}
+
+Task<Status> Crun::start_with_hooks(std::string id) {
   std::vector<std::string> arguments{"start", std::move(id)};
   co_return co_await run(std::move(arguments), {});
 }
@@ -192,11 +203,13 @@ Task<Status> Crun::update(std::string id, std::string resources) {
   co_return co_await run(std::move(arguments), {});
 }
 
-Task<Status> Crun::remove(std::string id) {
+Task<Status> Crun::remove_with_hooks(std::string id) {
   std::error_code error;
   if (!fs::exists(settings_.state_dir / id, error)) co_return Status{};
   std::vector<std::string> arguments{"delete", "--force", std::move(id)};
   co_return co_await run(std::move(arguments), {});
 }
+
+Status Crun::forget(const std::string& id) const { return remove_tree(settings_.state_dir / id); }
 
 }  // namespace coffer::agent

@@ -44,14 +44,20 @@ class Crun {
   // are crun's own.
   [[nodiscard]] Task<Result<Started>> create(std::string id, std::filesystem::path bundle,
                                              bool terminal);
-  [[nodiscard]] Task<Status> start(std::string id);
+  // By crun's own exec.fifo: what `crun start` does when there is no poststart hook, without paying
+  // for a program (which costs much in an emulated guest).
+  [[nodiscard]] Status start(const std::string& id) const;
+  // `crun start`, which runs poststart hooks.
+  [[nodiscard]] Task<Status> start_with_hooks(std::string id);
   // `process` is the JSON text of an OCI process.
   [[nodiscard]] Task<Result<Started>> exec(std::string id, std::string process, bool terminal);
   // `resources` is the JSON text of OCI LinuxResources.
   [[nodiscard]] Task<Status> update(std::string id, std::string resources);
-  // Kills what is left, removes the cgroup and crun's state. A container that crun does not know is
-  // no error.
-  [[nodiscard]] Task<Status> remove(std::string id);
+  // `crun delete --force`, which runs poststop hooks. A container that crun does not know is no
+  // error.
+  [[nodiscard]] Task<Status> remove_with_hooks(std::string id);
+  // Forgets a container whose processes are gone.
+  [[nodiscard]] Status forget(const std::string& id) const;
 
   [[nodiscard]] const CrunSettings& settings() const { return settings_; }
 

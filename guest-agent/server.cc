@@ -48,7 +48,7 @@ Task<Status> run_agent(AgentParts parts, PolicyGate& policy, Modules& modules, I
   Scope scope(executor);
   Status served;
   scope.spawn([&]() -> Task<void> {
-    served = co_await serve_on(server, address, parts.log);
+    served = co_await serve_on(server, address, sandbox.destroyed(), parts.log);
     // A listener is served from then on; a failure ends the agent.
     if (!served) sandbox.destroyed().set();
   });

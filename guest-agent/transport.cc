@@ -63,14 +63,15 @@ Task<void> wait_for_host(int port) {
   while (!host_connected(port)) co_await sleep_for(kPause);
 }
 
-Task<Status> serve_serial(rpc::Server& server, Address where, Logger log) {
-  for (;;) {
+Task<Status> serve_serial(rpc::Server& server, Address where, const Event& stop, Logger log) {
+  while (!stop.is_set()) {
     // Opened anew for each connection: closing discards what the last host left unread.
     COFFER_CO_TRY(auto port, open_file(where.path, O_RDWR | O_NONBLOCK));
     co_await wait_for_host(port.get());
     const auto status = co_await server.serve_until_closed(std::move(port));
     if (!status) log.debug("serial connection ended", {{"reason", status.error()}});
   }
+  co_return Status{};
 }
 
 template <typename Number>
@@ -129,9 +130,9 @@ Address default_address() {
   return address;
 }
 
-Task<Status> serve_on(rpc::Server& server, Address address, Logger log) {
+Task<Status> serve_on(rpc::Server& server, Address address, const Event& stop, Logger log) {
   if (address.kind == Address::Kind::kSerial) {
-    auto status = co_await serve_serial(server, std::move(address), std::move(log));
+    auto status = co_await serve_serial(server, std::move(address), stop, std::move(log));
     co_return status;
   }
   auto listening =

@@ -39,7 +39,9 @@ struct Address {
 // What to serve on when the configuration names nothing: the serial port if the machine has it.
 [[nodiscard]] Address default_address();
 
-// Serves until cancelled. Returns early only with an error: the address cannot be used.
-[[nodiscard]] Task<Status> serve_on(rpc::Server& server, Address address, Logger log);
+// Listeners: returns at once, the server goes on. The serial port: serves until `stop` is set (and
+// the server then shut down). An error: the address cannot be used.
+[[nodiscard]] Task<Status> serve_on(rpc::Server& server, Address address, const Event& stop,
+                                    Logger log);
 
 }  // namespace coffer::agent

@@ -1,6 +1,7 @@
 // A small vocabulary for talking to an agent in tests: connect, call, run a process, read it dry.
 #pragma once
 
+#include <google/protobuf/empty.pb.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -12,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/loop.h"
@@ -20,6 +22,8 @@
 #include "rpc/ttrpc/typed.h"
 
 namespace coffer::agent {
+
+using Empty = google::protobuf::Empty;
 
 // An invalid Fd when nobody listens there (yet).
 inline Fd connect_unix(const std::string& path) {
@@ -79,6 +83,41 @@ class AgentClient {
       if (part->data().empty()) co_return all;
       all += part->data();
     }
+  }
+
+  Result<Empty> start_container(const std::string& id) {
+    grpc::StartContainerRequest request;
+    request.set_container_id(id);
+    return call<Empty>("StartContainer", request);
+  }
+  Result<Empty> exec(const std::string& id, const std::string& exec_id,
+                     const std::vector<std::string>& args) {
+    grpc::ExecProcessRequest request;
+    request.set_container_id(id);
+    request.set_exec_id(exec_id);
+    auto& process = *request.mutable_process();
+    for (const auto& argument : args) process.add_args(argument);
+    process.add_env("PATH=/bin");
+    return call<Empty>("ExecProcess", request);
+  }
+  Result<int> wait(const std::string& id, const std::string& exec_id = "") {
+    grpc::WaitProcessRequest request;
+    request.set_container_id(id);
+    request.set_exec_id(exec_id);
+    COFFER_TRY(const auto response, call<grpc::WaitProcessResponse>("WaitProcess", request));
+    return response.status();
+  }
+  Result<Empty> kill(const std::string& id, unsigned signal, const std::string& exec_id = "") {
+    grpc::SignalProcessRequest request;
+    request.set_container_id(id);
+    request.set_exec_id(exec_id);
+    request.set_signal(signal);
+    return call<Empty>("SignalProcess", request);
+  }
+  Result<Empty> remove(const std::string& id) {
+    grpc::RemoveContainerRequest request;
+    request.set_container_id(id);
+    return call<Empty>("RemoveContainer", request);
   }
 
   [[nodiscard]] asio::any_io_executor executor() { return loop_.get_executor(); }

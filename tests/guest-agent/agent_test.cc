@@ -8,8 +8,6 @@
 #include <filesystem>
 #include <thread>
 
-#include <google/protobuf/empty.pb.h>
-
 #include "base/subprocess.h"
 #include "rpc/protos/health.pb.h"
 #include "tests/guest-agent/agent_client.h"
@@ -18,7 +16,6 @@ namespace coffer::agent {
 namespace {
 
 namespace fs = std::filesystem;
-using Empty = google::protobuf::Empty;
 
 constexpr const char* kBusybox = "/bin/busybox";
 
@@ -93,42 +90,20 @@ class Agent : public ::testing::Test {
   void create(const grpc::CreateContainerRequest& request) {
     ASSERT_TRUE(ok(client_->call<Empty>("CreateContainer", request)));
   }
-  void start(const std::string& id) {
-    grpc::StartContainerRequest request;
-    request.set_container_id(id);
-    ASSERT_TRUE(ok(client_->call<Empty>("StartContainer", request)));
-  }
+  void start(const std::string& id) { ASSERT_TRUE(ok(client_->start_container(id))); }
   Result<Empty> exec(const std::string& id, const std::string& exec_id,
-                     const std::vector<std::string>& args, bool terminal = false) {
-    grpc::ExecProcessRequest request;
-    request.set_container_id(id);
-    request.set_exec_id(exec_id);
-    auto& process = *request.mutable_process();
-    for (const auto& argument : args) process.add_args(argument);
-    process.add_env("PATH=/bin");
-    process.set_terminal(terminal);
-    return client_->call<Empty>("ExecProcess", request);
+                     const std::vector<std::string>& args) {
+    return client_->exec(id, exec_id, args);
   }
   int wait(const std::string& id, const std::string& exec_id = "") {
-    grpc::WaitProcessRequest request;
-    request.set_container_id(id);
-    request.set_exec_id(exec_id);
-    const auto response = client_->call<grpc::WaitProcessResponse>("WaitProcess", request);
-    EXPECT_TRUE(ok(response));
-    return response ? response->status() : -1;
+    const auto status = client_->wait(id, exec_id);
+    EXPECT_TRUE(ok(status));
+    return status.value_or(-1);
   }
   Result<Empty> kill(const std::string& id, unsigned signal, const std::string& exec_id = "") {
-    grpc::SignalProcessRequest request;
-    request.set_container_id(id);
-    request.set_exec_id(exec_id);
-    request.set_signal(signal);
-    return client_->call<Empty>("SignalProcess", request);
+    return client_->kill(id, signal, exec_id);
   }
-  Result<Empty> remove(const std::string& id) {
-    grpc::RemoveContainerRequest request;
-    request.set_container_id(id);
-    return client_->call<Empty>("RemoveContainer", request);
-  }
+  Result<Empty> remove(const std::string& id) { return client_->remove(id); }
   std::string output(const std::string& id, const std::string& exec_id = "") {
     auto text = client_->run(client_->drain("ReadStdout", id, exec_id));
     EXPECT_TRUE(ok(text));
