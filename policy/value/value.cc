@@ -86,25 +86,6 @@ std::optional<std::uint32_t> lookup(const detail::CompositeRep* rep, const Value
 
 }  // namespace
 
-namespace detail {
-
-const char* StringRep::data() const {
-  // SAFETY: a StringRep is always allocated with `size` bytes behind it (Value::string).
-  return reinterpret_cast<const char*>(this + 1);
-}
-
-Value* CompositeRep::items() const {
-  // SAFETY: arrays and sets are allocated with `size` Values behind the head (new_composite).
-  return reinterpret_cast<Value*>(const_cast<CompositeRep*>(this) + 1);
-}
-
-Entry* CompositeRep::entries() const {
-  // SAFETY: objects are allocated with `size` entries behind the head (new_composite).
-  return reinterpret_cast<Entry*>(const_cast<CompositeRep*>(this) + 1);
-}
-
-}  // namespace detail
-
 static_assert(sizeof(Value) == 16);
 static_assert(alignof(detail::CompositeRep) >= alignof(Value));
 static_assert(sizeof(detail::CompositeRep) % alignof(Value) == 0);
@@ -259,21 +240,6 @@ Value Value::number_from_literal(std::string_view text) {
 bool Value::as_bool() const {
   check(is_boolean(), "Value::as_bool on another type");
   return bits_.integer == 1;
-}
-
-std::string_view Value::as_string() const {
-  check(is_string(), "Value::as_string on another type");
-  return string_rep()->view();
-}
-
-std::span<const Value> Value::items() const {
-  check(is_array() || is_set(), "Value::items on another type");
-  return {composite()->items(), composite()->size};
-}
-
-std::span<const Entry> Value::entries() const {
-  check(is_object(), "Value::entries on another type");
-  return {composite()->entries(), composite()->size};
 }
 
 std::string Value::number_text() const {

@@ -12,6 +12,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,6 +20,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "base/error.h"
 
 namespace coffer::policy {
 
@@ -56,7 +59,10 @@ struct OpaqueRep : Rep {
 struct StringRep : Rep {
   std::uint32_t size;
   mutable std::uint64_t hash;  // 0: not yet computed
-  [[nodiscard]] const char* data() const;
+  // The text stands right behind the head (Value::string allocates both).
+  [[nodiscard]] const char* data() const {
+    return static_cast<const char*>(static_cast<const void*>(this + 1));
+  }
   [[nodiscard]] std::string_view view() const { return {data(), size}; }
 };
 struct NumberRep : Rep {
@@ -171,7 +177,11 @@ class Value {
   // OPA's total order over all values. Iterates at most kMaxDepth deep.
   [[nodiscard]] int compare(const Value& other) const;
   friend bool operator==(const Value& a, const Value& b) {
-    if (a.tag_ == b.tag_ && a.bits_.integer == b.bits_.integer) return true;
+    if (a.tag_ == b.tag_) {
+      if (a.bits_.integer == b.bits_.integer) return true;
+      if (a.tag_ == Tag::kString) return a.equal_text(b);
+      if (a.tag_ <= Tag::kInt) return a.tag_ <= Tag::kNull;
+    }
     return a.equal_slow(b);
   }
   friend bool operator<(const Value& a, const Value& b) { return a.compare(b) < 0; }
@@ -226,6 +236,12 @@ class Value {
   }
   void destroy();
   [[nodiscard]] bool equal_slow(const Value& other) const;
+  // Both are strings.
+  [[nodiscard]] bool equal_text(const Value& other) const {
+    const auto* a = string_rep();
+    const auto* b = other.string_rep();
+    return a->size == b->size && std::memcmp(a->data(), b->data(), a->size) == 0;
+  }
   [[nodiscard]] const detail::CompositeRep* composite() const {
     return static_cast<const detail::CompositeRep*>(bits_.rep);
   }
@@ -240,6 +256,29 @@ struct Entry {
   Value key;
   Value value;
 };
+
+namespace detail {
+// Arrays and sets are allocated with `size` Values behind the head, objects with as many entries.
+inline Value* CompositeRep::items() const {
+  return static_cast<Value*>(static_cast<void*>(const_cast<CompositeRep*>(this) + 1));
+}
+inline Entry* CompositeRep::entries() const {
+  return static_cast<Entry*>(static_cast<void*>(const_cast<CompositeRep*>(this) + 1));
+}
+}  // namespace detail
+
+inline std::span<const Value> Value::items() const {
+  check(is_array() || is_set(), "Value::items on another type");
+  return {composite()->items(), composite()->size};
+}
+inline std::span<const Entry> Value::entries() const {
+  check(is_object(), "Value::entries on another type");
+  return {composite()->entries(), composite()->size};
+}
+inline std::string_view Value::as_string() const {
+  check(is_string(), "Value::as_string on another type");
+  return string_rep()->view();
+}
 
 // Collects entries and makes the object once.
 class ObjectBuilder {
