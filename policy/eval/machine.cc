@@ -246,8 +246,18 @@ void Machine::trace_failure(const Function& fn, const Instr& instr, const Value*
     case Op::kGetPath:
       return options_.tracer->failed(fn, pc, value(instr.b), none);
     case Op::kTrue:
+      // A builtin that said false: what it was asked says more.
+      if (pc > 0 && fn.code[pc - 1].op == Op::kBuiltin && fn.code[pc - 1].a == instr.a)
+        return trace_failure(fn, fn.code[pc - 1], registers);
+      return options_.tracer->failed(fn, pc, value(instr.a), none);
     case Op::kIter:
       return options_.tracer->failed(fn, pc, value(instr.a), none);
+    case Op::kBuiltin: {
+      const auto argument = [&](Operand i) -> const Value& {
+        return i < instr.d ? value(fn.lists[static_cast<std::size_t>(instr.c + i)]) : none;
+      };
+      return options_.tracer->failed(fn, pc, argument(0), argument(1));
+    }
     case Op::kEqual:
     case Op::kNotEqual:
     case Op::kLess:

@@ -1,0 +1,93 @@
+#include "policy/agent/agent_policy.h"
+
+#include <fmt/format.h>
+
+#include "policy/value/json_patch.h"
+
+namespace coffer::policy {
+namespace {
+
+class JoinedPrints : public PrintSink {
+ public:
+  void print(const Location& where, std::string_view line) override {
+    if (!text_.empty()) text_ += ' ';
+    text_ += fmt::format("{}: {}", place(where), line);
+  }
+  [[nodiscard]] std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+Value empty_state() {
+  ObjectBuilder data;
+  data.add("pstate", Value::empty_object());
+  return data.build();
+}
+
+}  // namespace
+
+AgentPolicy::AgentPolicy(std::shared_ptr<Policy> policy, AgentPolicyOptions options)
+    : options_(std::move(options)), evaluator_(std::move(policy)), data_(empty_state()) {}
+
+Result<std::unique_ptr<AgentPolicy>> AgentPolicy::load(std::string name, std::string text,
+                                                       const AgentPolicyOptions& options) {
+  Engine engine({.version = options.version});
+  COFFER_TRY_VOID(engine.add_module(std::move(name), std::move(text)));
+  COFFER_TRY(auto policy, engine.compile());
+  std::unique_ptr<AgentPolicy> out(new AgentPolicy(std::move(policy), options));
+  const auto flag = out->evaluator_.rule("data.agent_policy.AllowRequestsFailingPolicy", out->data_,
+                                         Value::empty_object(), {.limits = options.limits});
+  out->allow_failing_ = flag.has_value() && flag->is_true();
+  return out;
+}
+
+// Applies the operations of an answer that allows.
+Result<bool> AgentPolicy::verdict(const Value& answer) {
+  if (answer.is_boolean()) return answer.is_true();
+  if (answer.is_undefined()) return fail(Code::kInternal, "the policy has no answer to it");
+  const Value* allowed = answer.find("allowed");
+  if (allowed == nullptr || !allowed->is_boolean())
+    return fail(Code::kInternal,
+                fmt::format("the policy's answer must be a boolean or an object with a boolean "
+                            "'allowed', got {}",
+                            type_name(answer.type())));
+  if (!allowed->is_true()) return false;
+  if (const Value* ops = answer.find("ops"); ops != nullptr && !ops->is_null()) {
+    COFFER_TRY(Value next, apply_patch(data_, *ops));
+    if (!next.is_object()) return fail(Code::kInternal, "the policy's 'ops' leave no object");
+    data_ = std::move(next);
+  }
+  return true;
+}
+
+Decision AgentPolicy::evaluate(std::string_view request_name, const Value& input) {
+  Decision decision;
+  const std::string path = fmt::format("data.agent_policy.{}", request_name);
+  const auto answer = evaluator_.rule(path, data_, input, {.limits = options_.limits});
+  const Result<bool> allowed =
+      answer ? verdict(*answer) : Result<bool>(std::unexpected(answer.error()));
+  if (allowed && *allowed) {
+    decision.allowed = true;
+    return decision;
+  }
+  if (!allowed) decision.failure = allowed.error().to_string();
+  explain(path, input, decision);
+  if (allow_failing_) decision.allowed = decision.allowed_by_exception = true;
+  return decision;
+}
+
+// A refusal is evaluated once more, now with print and a tracer: evaluation is pure, so the answer
+// is the same, and requests that are allowed do not pay for either.
+void AgentPolicy::explain(const std::string& path, const Value& input, Decision& decision) {
+  JoinedPrints prints;
+  Explainer explainer;
+  EvalOptions options{.limits = options_.limits, .print = &prints};
+  if (options_.explanations) options.tracer = &explainer;
+  (void)evaluator_.rule(path, data_, input, options);
+  decision.prints = prints.take();
+  if (options_.explanations)
+    decision.reason = format_explanation(explainer.explain(path), options_.explain);
+}
+
+}  // namespace coffer::policy
