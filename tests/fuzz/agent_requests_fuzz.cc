@@ -68,8 +68,8 @@ void look_at(const google::protobuf::Message& message) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using google::protobuf::MessageFactory;
   if (size == 0) return 0;
-  const auto* service = grpc::CreateSandboxRequest::descriptor()->file()->FindServiceByName(
-      "AgentService");
+  const auto* service =
+      grpc::CreateSandboxRequest::descriptor()->file()->FindServiceByName("AgentService");
   const auto* method = service->method(data[0] % service->method_count());
   const std::unique_ptr<google::protobuf::Message> message(
       MessageFactory::generated_factory()->GetPrototype(method->input_type())->New());
