@@ -398,13 +398,13 @@ Status Rtnetlink::delete_ingress_qdisc(int index) {
 Status Rtnetlink::redirect_ingress(int from, int to) {
   // tc filter add dev FROM parent ffff: protocol all u32 match u8 0 0
   //   action mirred egress redirect dev TO
-  tc_u32_sel selector{};
-  selector.flags = TC_U32_TERMINAL;
-  selector.nkeys = 1;
-  const tc_u32_key match_all{};
-  Bytes sel(sizeof selector + sizeof match_all);
-  std::memcpy(sel.data(), &selector, sizeof selector);
-  std::memcpy(sel.data() + sizeof selector, &match_all, sizeof match_all);
+  // struct tc_u32_sel and one struct tc_u32_key of linux/pkt_cls.h, whose trailing array C++ lacks:
+  // byte 0 the flags, byte 2 the number of keys; a key of zeros matches everything.
+  constexpr std::size_t kSelector = 16;
+  constexpr std::size_t kKey = 16;
+  Bytes sel(kSelector + kKey);
+  sel[0] = TC_U32_TERMINAL;
+  sel[2] = 1;
   tc_mirred mirred{};
   mirred.action = TC_ACT_STOLEN;
   mirred.eaction = TCA_EGRESS_REDIR;

@@ -7,6 +7,7 @@
 #include <net/if_arp.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace coffer::shim {
 namespace {
@@ -76,6 +77,7 @@ GuestInterface describe_interface(const netlink::Link& link, const NamespaceCont
 std::vector<GuestRoute> describe_routes(const std::vector<netlink::Link>& links,
                                         const NamespaceContents& contents) {
   std::vector<GuestRoute> routes;
+  std::vector<GuestRoute> through_gateway;
   for (const auto& route : contents.routes) {
     const netlink::Link* link = find(links, route.link);
     if (link == nullptr || route.protocol == RTPROT_KERNEL) continue;
@@ -90,10 +92,10 @@ std::vector<GuestRoute> describe_routes(const std::vector<netlink::Link>& links,
     out.v6 = route.family == AF_INET6;
     out.flags = route.flags;
     out.mtu = route.mtu;
-    routes.push_back(std::move(out));
+    (out.gateway.empty() ? routes : through_gateway).push_back(std::move(out));
   }
-  std::ranges::stable_partition(routes,
-                                [](const GuestRoute& route) { return route.gateway.empty(); });
+  routes.insert(routes.end(), std::make_move_iterator(through_gateway.begin()),
+                std::make_move_iterator(through_gateway.end()));
   return routes;
 }
 
