@@ -16,15 +16,8 @@ using VariablesOf = std::unordered_map<const Rule*, Variables>;
 void dependencies(const Function& function, std::vector<const RuleNode*>& out) {
   for (const Instr& instr : function.code) {
     if (instr.op == Op::kRule || instr.op == Op::kCall) out.push_back(instr.node);
-    if (instr.op != Op::kCursor) continue;
-    std::vector<const RuleNode*> below = {instr.node};
-    while (!below.empty()) {
-      const RuleNode* node = below.back();
-      below.pop_back();
-      if (node->function != nullptr && node->kind != RuleKind::kFunction) out.push_back(node);
-      for (const auto& [key, inner] : node->children) below.push_back(inner.get());
-    }
   }
+  out.insert(out.end(), function.dynamic.begin(), function.dynamic.end());
   for (const auto& targets : function.withs)
     for (const WithTarget& target : targets)
       if (target.by_function != nullptr) out.push_back(target.by_function);
@@ -128,6 +121,11 @@ class ModuleCompiler {
 
   void check_imports(const Module& module) {
     if (module.version != RegoVersion::kV1) return;
+    for (const Rule* rule : module.rules) {
+      const std::string& name = rule->ref->items.front()->name;
+      if (name == "input" || name == "data")
+        error(rule->loc, "rules must not shadow " + name + " (use a different rule name)");
+    }
     std::unordered_set<std::string> seen;
     for (const Import& import : module.imports)
       if (!seen.insert(import.alias).second)

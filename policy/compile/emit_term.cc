@@ -129,7 +129,21 @@ Operand Emitter::data_reference(const Term* term, Operand into) {
   }
   const Operand cursor = new_register();
   emit(Op::kCursor, cursor).node = node;
+  may_reach(*node, term, used);
   return steps(term, used, cursor, true, into);
+}
+
+// A constant step leads to one child, any other to all of them, the end to everything below.
+void Emitter::may_reach(const RuleNode& node, const Term* ref, std::size_t step) {
+  const std::size_t count = ref->kind == TermKind::kRef ? ref->items.size() : 1;
+  for (const auto& [key, child] : node.children) {
+    if (step < count && ref->items[step]->kind == TermKind::kScalar &&
+        !(ref->items[step]->scalar == key))
+      continue;
+    if (child->kind != RuleKind::kInner && child->kind != RuleKind::kFunction)
+      fn_.dynamic.push_back(child.get());
+    may_reach(*child, ref, step + 1);
+  }
 }
 
 Operand Emitter::steps(const Term* term, std::size_t from, Operand value, bool cursor,

@@ -97,6 +97,7 @@ class Emitter {
   std::vector<Operand> evaluate_all(const std::vector<Term*>& items, std::size_t count);
   Operand reference(const Term* term, Operand into);
   Operand data_reference(const Term* term, Operand into);
+  void may_reach(const RuleNode& node, const Term* ref, std::size_t step);
   Operand steps(const Term* term, std::size_t from, Operand value, bool cursor, Operand into);
   Operand loop_step(const Term* step, Operand value, bool& cursor, Operand into);
   Operand call(const Term* term, std::size_t arity, Operand into);

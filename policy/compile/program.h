@@ -122,6 +122,8 @@ struct Function {
   std::vector<Operand> lists;
   std::vector<std::vector<WithTarget>> withs;
   std::vector<Definition> definitions;
+  // Rules that references with variables in them may reach.
+  std::vector<const RuleNode*> dynamic;
   std::uint32_t registers = 0;
   std::uint32_t arity = 0;
   bool is_function = false;

@@ -62,6 +62,8 @@ class Resolver {
 
   int declare(const std::string& name, const Location& loc, bool argument = false) {
     if (name == "_") return new_variable(name, loc, true);
+    if (module_.version == RegoVersion::kV1 && (name == "input" || name == "data"))
+      error(loc, "variables must not shadow " + name + " (use a different variable name)");
     Scope& scope = scopes_.back();
     if (const auto found = scope.declared.find(name); found != scope.declared.end()) {
       if (argument) return found->second;
@@ -294,17 +296,18 @@ class Resolver {
     return true;
   }
 
-  void call(Term* out) {
+  // A statement may give one argument more than the arity: where the result goes.
+  void call(Term* out, bool statement = false) {
     if (out->callee != nullptr) {
       if (!callee(out)) return;
     } else {
       out->builtin = find_builtin(out->name);
     }
-    if (out->name != "print") check_call(*out);
+    if (out->name != "print") check_call(*out, statement);
     for (Term* item : out->items) term(item);
   }
 
-  void check_call(const Term& call) {
+  void check_call(const Term& call, bool statement) {
     const Builtin* builtin = call.builtin;
     if (builtin != nullptr && (builtin->flags & kRefused) != 0) {
       error(call.loc,
@@ -319,7 +322,7 @@ class Resolver {
             "deprecated built-in function calls in expression: " + std::string(builtin->name),
             "rego_type_error");
     const std::size_t arity = call_arity(call);
-    if (call.items.size() == arity || call.items.size() == arity + 1) return;
+    if (call.items.size() == arity || (statement && call.items.size() == arity + 1)) return;
     const std::string name =
         call.function != nullptr ? call.function->path() : std::string(builtin->name);
     error(call.loc,
@@ -369,11 +372,14 @@ class Resolver {
     }
     switch (expr.kind) {
       case ExprKind::kTerm:
-        return term(expr.lhs);
+        return expr.lhs->kind == TermKind::kCall ? call(expr.lhs, true) : term(expr.lhs);
       case ExprKind::kUnify:
         term(expr.lhs);
         return term(expr.rhs);
       case ExprKind::kAssign:
+        if (expr.lhs->kind != TermKind::kVar && expr.lhs->kind != TermKind::kArray &&
+            expr.lhs->kind != TermKind::kObject)
+          error(expr.lhs->loc, "cannot assign to what is neither a variable nor a pattern");
         term(expr.rhs);
         declare_pattern(expr.lhs);
         return term(expr.lhs);

@@ -141,10 +141,6 @@ bool Parser::import() {
     error_unexpected("expecting identifier after `import`");
     return false;
   }
-  if (token_.space_before && token_.newline_before) {
-    error_unexpected("expecting import path");
-    return false;
-  }
   Term* root = module_.new_term(TermKind::kVar, token_.loc);
   root->name = token_.text;
   advance();
@@ -197,6 +193,13 @@ bool Parser::import() {
 }
 
 bool Parser::import_keywords(const Import& import, const std::vector<std::string>& path) {
+  bool& other = path.front() == "rego" ? imports_future_ : imports_rego_;
+  (path.front() == "rego" ? imports_rego_ : imports_future_) = true;
+  if (other && options_.version == RegoVersion::kV0) {
+    error(import.loc,
+          "the `rego.v1` import implies `future.keywords`, these are therefore mutually exclusive");
+    return false;
+  }
   const auto all = [this] {
     keywords_.in = keywords_.every = keywords_.if_ = keywords_.contains = true;
   };
@@ -432,7 +435,7 @@ bool Parser::else_chain(Rule& first) {
 
 // v0: `p { a } { b }` is two rules.
 bool Parser::chained_bodies(const Rule& first) {
-  while (first.body != nullptr && is_punct("{") && module_.version == RegoVersion::kV0) {
+  while (first.body != nullptr && is_punct("{")) {
     Rule* next = new_rule(token_.loc);
     copy_head(*next, first);
     next->key = first.key == nullptr ? nullptr : clone(module_, first.key);

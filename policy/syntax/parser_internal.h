@@ -111,6 +111,8 @@ class Parser {
   Lexer lexer_;
   Token token_;
   Keywords keywords_;
+  bool imports_rego_ = false;
+  bool imports_future_ = false;
   std::vector<Diagnostic> errors_;
   std::uint32_t depth_ = 0;
   std::size_t budget_;

@@ -61,7 +61,7 @@ std::optional<Value> float_scalar(std::string_view text) {
   if (*end != '\0' || value > 1.7976931348623157e308 || value < -1.7976931348623157e308) {
     return std::nullopt;
   }
-  return number(static_cast<long double>(value));
+  return Value::number_from_literal(fmt::format("{}", value));  // shortest, as Go's JSON
 }
 
 // A plain scalar by the rules of YAML 1.1 as Go's library has them: y and n are strings.
