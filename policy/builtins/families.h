@@ -13,11 +13,16 @@ namespace coffer::policy {
 [[nodiscard]] std::span<const Builtin> glob_builtins();
 [[nodiscard]] std::span<const Builtin> graph_builtins();
 [[nodiscard]] std::span<const Builtin> graphql_builtins();
+[[nodiscard]] std::span<const Builtin> json_schema_builtins();
 [[nodiscard]] std::span<const Builtin> net_builtins();
+[[nodiscard]] std::span<const Builtin> number_builtins();
 [[nodiscard]] std::span<const Builtin> regex_builtins();
 [[nodiscard]] std::span<const Builtin> semver_builtins();
+[[nodiscard]] std::span<const Builtin> sprintf_builtins();
+[[nodiscard]] std::span<const Builtin> text_builtins();
 [[nodiscard]] std::span<const Builtin> time_builtins();
 [[nodiscard]] std::span<const Builtin> units_builtins();
+[[nodiscard]] std::span<const Builtin> uri_builtins();
 [[nodiscard]] std::span<const Builtin> uuid_builtins();
 
 }  // namespace coffer::policy

@@ -1,4 +1,4 @@
-// graph.reachable and graph.reachable_paths.
+// graph.reachable, graph.reachable_paths and walk.
 
 #include <algorithm>
 #include <array>
@@ -73,7 +73,45 @@ Result<Value> reachable_paths(BuiltinContext& context, std::span<const Value> ar
   return Value::set(std::move(paths));
 }
 
-constexpr std::array<Builtin, 2> kBuiltins = {{
+// Every [path, value] in a value, itself first, in the order of keys. One result per node, so the
+// values that hold it bound its length.
+Result<Value> walk(BuiltinContext& context, std::span<const Value> args) {
+  struct Step {
+    Value path, value;
+  };
+  std::vector<Step> open;
+  open.push_back({Value::empty_array(), args[0]});
+  std::vector<Value> found;
+  const auto longer = [](const Value& path, const Value& key) {
+    std::vector<Value> items(path.items().begin(), path.items().end());
+    items.push_back(key);
+    return Value::array(std::move(items));
+  };
+  while (!open.empty()) {
+    const Step step = std::move(open.back());
+    open.pop_back();
+    found.push_back(Value::array({step.path, step.value}));
+    COFFER_TRY_VOID(context.check_size(found.size() * sizeof(Step), "walk"));
+    // Pushed backwards, so that the first is taken first.
+    if (step.value.is_object()) {
+      const auto entries = step.value.entries();
+      for (std::size_t i = entries.size(); i-- > 0;) {
+        open.push_back({longer(step.path, entries[i].key), entries[i].value});
+      }
+    } else if (step.value.is_composite()) {
+      const auto items = step.value.items();
+      for (std::size_t i = items.size(); i-- > 0;) {
+        const Value key =
+            step.value.is_array() ? Value::integer(static_cast<std::int64_t>(i)) : items[i];
+        open.push_back({longer(step.path, key), items[i]});
+      }
+    }
+  }
+  return Value::array(std::move(found));
+}
+
+constexpr std::array<Builtin, 3> kBuiltins = {{
+    {"walk", 1, walk, kRelation},
     {"graph.reachable", 2, reachable},
     {"graph.reachable_paths", 2, reachable_paths},
 }};

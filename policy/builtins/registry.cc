@@ -17,11 +17,12 @@ struct Registry {
 
   Registry() {
     for (const auto table :
-         {operator_builtins(), aggregate_builtins(), type_builtins(), array_builtins(),
-          set_builtins(), object_builtins(), string_builtins(), bits_builtins(),
-          document_builtins(), encoding_builtins(), regex_builtins(), glob_builtins(),
-          graph_builtins(), graphql_builtins(), net_builtins(), semver_builtins(), time_builtins(),
-          units_builtins(), uuid_builtins()}) {
+         {operator_builtins(), aggregate_builtins(),   type_builtins(),     array_builtins(),
+          set_builtins(),      object_builtins(),      string_builtins(),   bits_builtins(),
+          document_builtins(), json_schema_builtins(), number_builtins(),   sprintf_builtins(),
+          text_builtins(),     uri_builtins(),         encoding_builtins(), regex_builtins(),
+          glob_builtins(),     graph_builtins(),       graphql_builtins(),  net_builtins(),
+          semver_builtins(),   time_builtins(),        units_builtins(),    uuid_builtins()}) {
       for (const Builtin& builtin : table) {
         list.push_back(&builtin);
         by_name.emplace(builtin.name, &builtin);

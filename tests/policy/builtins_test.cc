@@ -246,6 +246,71 @@ TEST_F(BuiltinsTest, Documents) {
   EXPECT_EQ(call("yaml.unmarshal", deep.c_str()).find('!'), 0U);
 }
 
+TEST_F(BuiltinsTest, Sprintf) {
+  const Case cases[] = {
+      {"sprintf", R"(["%d %s %v",[1,"a",{"b":[1]}]])", R"x("1 a {\"b\": [1]}")x"},
+      {"sprintf", R"(["%5d|%-5d|%05d|%+d|%x|%#X",[42,42,-42,1,255,255]])",
+       R"("   42|42   |-0042|+1|ff|0XFF")"},
+      {"sprintf", R"(["%.2f %g %v %e",[3.14159,0.5,1e30,12345.5]])",
+       R"("3.14 0.5 1000000000000000000000000000000 1.234550e+04")"},
+      {"sprintf", R"(["%q %.1s %6s|%-4s|",["a\"b","xyz","ab","ab"]])",
+       R"x("\"a\\\"b\" x     ab|ab  |")x"},
+      {"sprintf", R"(["%s",[1208925819614629174706175]])", R"("1208925819614629174706175")"},
+      {"sprintf", R"(["%s",[1]])", R"x("%!s(int=1)")x"},
+      {"sprintf", R"(["%d",["a"]])", R"x("%!d(string=a)")x"},
+      {"sprintf", R"(["%d %d",[1]])", R"x("1 %!d(MISSING)")x"},
+      {"sprintf", R"(["x",[1,"a"]])", R"x("x%!(EXTRA int=1, string=a)")x"},
+      {"sprintf", R"(["100%%%",[]])", R"x("100%%!(NOVERB)")x"},
+  };
+  expect(cases);
+  EXPECT_EQ(call("sprintf", R"(["%999999999d",[1]])").size(), 10002U);
+}
+
+TEST_F(BuiltinsTest, Texts) {
+  const Case cases[] = {
+      {"lower", R"(["ÄÖÜ ABC ΣΩ ЖЯ Ő"])", R"("äöü abc σω жя ő")"},
+      {"upper", R"(["äöü abc жя"])", R"("ÄÖÜ ABC ЖЯ")"},
+      {"indexof_n", R"(["aaa","aa"])", "[0,1]"},
+      {"indexof_n", R"(["a",""])", "!empty search"},
+      {"format_int", "[-255,16]", R"("-ff")"},
+      {"format_int", "[1,7]", "!operand 2 must be one of {2, 8, 10, 16}"},
+      {"strings.replace_n", R"([{"a":"b","b":"a"},"abab"])", R"("baba")"},
+      {"strings.replace_n", R"([{"":"-"},"ab"])", R"("-a-b-")"},
+      {"strings.split_n", R"(["a.b.c",".",-2])", R"(["b","c"])"},
+      {"strings.count", R"(["aaaa","aa"])", "2"},
+      {"strings.any_prefix_match", R"([["ab","cd"],["c"]])", "true"},
+      {"uri.parse", R"(["https://u:p@h:1/a%2Fb?q#f"])",
+       R"({"fragment":"f","hostname":"h","password":"p","path":"/a/b","port":"1",)"
+       R"("raw_path":"/a%2Fb","raw_query":"q","scheme":"https","username":"u"})"},
+      {"uri.is_valid", R"(["http://[::1"])", "false"},
+      {"abs", "[-9223372036854775808]", "9223372036854775808"},
+      {"round", "[2.5]", "3"},
+      {"ceil", "[-0.5]", "0"},
+      {"numbers.range", "[3,1]", "[3,2,1]"},
+      {"numbers.range", "[0,99999999999]", "!at most"},
+      {"walk", R"([{"a":[1]}])", R"([[[],{"a":[1]}],[["a"],[1]],[["a",0],1]])"},
+  };
+  expect(cases);
+}
+
+TEST_F(BuiltinsTest, JsonSchemas) {
+  const char* kSchema = R"({"type":"object","required":["a"],"properties":{"a":{"type":"integer",)"
+                        R"("minimum":2},"b":{"$ref":"#/definitions/s"}},"additionalProperties":)"
+                        R"(false,"definitions":{"s":{"type":"string","pattern":"^x"}}})";
+  const auto fits = [&](const std::string& document) {
+    return call("json.match_schema", ("[" + document + "," + kSchema + "]").c_str())
+        .starts_with("[true");
+  };
+  EXPECT_TRUE(fits(R"({"a":2,"b":"xy"})"));
+  EXPECT_FALSE(fits(R"({"a":1})"));
+  EXPECT_FALSE(fits(R"({"a":2.5})"));
+  EXPECT_FALSE(fits(R"({"a":2,"b":"y"})"));
+  EXPECT_FALSE(fits(R"({"a":2,"c":1})"));
+  EXPECT_FALSE(fits(R"({})"));
+  EXPECT_EQ(call("json.verify_schema", R"([{"type":"boolean"}])"), "[true,null]");
+  EXPECT_NE(call("json.match_schema", R"([{},{"$ref":"#"}])").find("too large"), std::string::npos);
+}
+
 TEST_F(BuiltinsTest, GraphQl) {
   const Case cases[] = {
       {"graphql.parse_query", R"(["{ a(x: [1, $v]) }"])",
