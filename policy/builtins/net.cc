@@ -147,7 +147,7 @@ Result<std::string_view> element_text(const Value& element, std::size_t position
   const Value* text = &element;
   if (element.is_array() && element.size() > 0) text = &element.items()[0];
   if (!text->is_string()) {
-    return type_error(
+    return builtin_error(
         fmt::format("operand {}: element must be string or non-empty array", position));
   }
   return text->as_string();

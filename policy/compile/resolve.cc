@@ -312,7 +312,7 @@ class Resolver {
     if (builtin != nullptr && (builtin->flags & kRefused) != 0) {
       error(call.loc,
             "built-in function " + std::string(builtin->name) +
-                " is refused: it reaches outside the guest",
+                " is refused: it reaches outside of what the guest may see",
             "rego_type_error");
       return;
     }

@@ -163,7 +163,7 @@ void Lexer::raw_string(Token& token) {
   token.kind = TokenKind::kString;
   advance(1);
   while (offset_ < file_->text.size() && at(offset_) != '`') {
-    if (at(offset_) != '\r') token.text.push_back(at(offset_));
+    token.text.push_back(at(offset_));
     advance(1);
   }
   if (offset_ >= file_->text.size()) return set_error(token, "non-terminated raw string");
