@@ -27,5 +27,6 @@ namespace coffer::policy {
 [[nodiscard]] std::span<const Builtin> units_builtins();
 [[nodiscard]] std::span<const Builtin> uri_builtins();
 [[nodiscard]] std::span<const Builtin> uuid_builtins();
+[[nodiscard]] std::span<const Builtin> x509_builtins();
 
 }  // namespace coffer::policy

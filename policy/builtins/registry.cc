@@ -23,7 +23,7 @@ struct Registry {
           text_builtins(),     uri_builtins(),         encoding_builtins(), regex_builtins(),
           glob_builtins(),     graph_builtins(),       graphql_builtins(),  net_builtins(),
           semver_builtins(),   time_builtins(),        units_builtins(),    uuid_builtins(),
-          refused_builtins(),  crypto_builtins(),      jwt_builtins()}) {
+          refused_builtins(),  crypto_builtins(),      jwt_builtins(),      x509_builtins()}) {
       for (const Builtin& builtin : table) {
         list.push_back(&builtin);
         by_name.emplace(builtin.name, &builtin);

@@ -147,7 +147,7 @@ void read_skips(const std::string& path, Options& options) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
-    const std::size_t bar = line.find(" | ");
+    const std::size_t bar = line.rfind(" | ");
     if (line.empty() || line.front() == '#' || bar == std::string_view::npos) continue;
     options.skips.emplace(line.substr(0, bar), line.substr(bar + 3));
   }

@@ -189,7 +189,7 @@ Skips read_skips(const std::string& path) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
-    const std::size_t bar = line.find(" | ");
+    const std::size_t bar = line.rfind(" | ");
     if (!line.starts_with('#') && bar != std::string_view::npos)
       out.emplace(line.substr(0, bar), line.substr(bar + 3));
   }
