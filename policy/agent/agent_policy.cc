@@ -86,8 +86,9 @@ void AgentPolicy::explain(const std::string& path, const Value& input, Decision&
   if (options_.explanations) options.tracer = &explainer;
   (void)evaluator_.rule(path, data_, input, options);
   decision.prints = prints.take();
-  if (options_.explanations)
-    decision.reason = format_explanation(explainer.explain(path), options_.explain);
+  if (!options_.explanations) return;
+  decision.chain = explainer.explain(path);
+  decision.reason = format_explanation(decision.chain, options_.explain);
 }
 
 }  // namespace coffer::policy

@@ -29,6 +29,8 @@ struct Decision {
   bool allowed_by_exception = false;
   // When denied: why, in a line (format_explanation), if explanations are on.
   std::string reason;
+  // The same in parts, outermost rule first.
+  std::vector<FailedCondition> chain;
   // When denied: what the policy printed, each line as "file:line: text", joined by spaces.
   std::string prints;
   // When no verdict could be found (undefined, error, limit, another type): the cause. Denied.
