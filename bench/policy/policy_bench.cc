@@ -1,6 +1,7 @@
 // The policy engine on Kata's recorded policies: load, request, state change, memory.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <filesystem>
 #include <map>
@@ -127,9 +128,10 @@ void load_policy(benchmark::State& state, const std::string& file) {
   if (!text) return state.SkipWithError("no vectors");
   while (!text->empty() && text->back() == '\0') text->pop_back();  // one recording ends in NUL
   for (auto _ : state) benchmark::DoNotOptimize(load(file, *text));
-  const std::size_t before = allocated_bytes();
+  const std::size_t before = mallinfo2().uordblks;
   const auto policy = load(file, *text);
-  state.counters["value_bytes"] = static_cast<double>(allocated_bytes() - before);
+  const Evaluator evaluator(policy);
+  state.counters["heap_bytes"] = static_cast<double>(mallinfo2().uordblks - before);
   state.counters["bytes_of_text"] = static_cast<double>(text->size());
 }
 
