@@ -64,7 +64,7 @@ class RecursionCheck {
   }
 
   void report(const RuleNode* node) {
-    std::string path = node->path();
+    const std::string path = node->path();
     auto at = std::find_if(stack_.begin(), stack_.end(),
                            [node](const Frame& f) { return f.node == node; });
     std::string chain;

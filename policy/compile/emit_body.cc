@@ -147,7 +147,7 @@ void Emitter::negated(const Expr& expr) {
     if (expr.rhs != nullptr) lift(expr.rhs, true);
   }
   const Label outer = fail_;
-  ClosureScope scope(*this);
+  const ClosureScope scope(*this);
   const Label holds = new_label();
   fail_ = holds;
   // The negation itself is what is undone here; the rest of the statement is as written.
@@ -163,7 +163,7 @@ void Emitter::negated(const Expr& expr) {
 
 void Emitter::not_body(const Expr& expr) {
   const Label outer = fail_;
-  ClosureScope scope(*this);
+  const ClosureScope scope(*this);
   const Label holds = new_label();
   fail_ = holds;
   body(*expr.body);
@@ -202,7 +202,7 @@ void Emitter::every(const Expr& expr) {
   const Operand domain = evaluate(expr.domain);
   loc_ = expr.loc;
   const Label outer = fail_;
-  ClosureScope scope(*this);
+  const ClosureScope scope(*this);
   const Label done = new_label();
   std::vector<int> fresh;
   Safety(*variables_).top_level(expr.key, bound_, fresh);
@@ -232,7 +232,7 @@ void Emitter::and_or(const Expr& expr) {
   const Label outer = fail_;
   if (expr.kind == ExprKind::kAnd) {
     for (const Body* operand : expr.operands) {
-      ClosureScope scope(*this);
+      const ClosureScope scope(*this);
       body(*operand);
     }
     return;
@@ -240,7 +240,7 @@ void Emitter::and_or(const Expr& expr) {
   const Label done = new_label();
   for (std::size_t i = 0; i < expr.operands.size(); ++i) {
     const bool last = i + 1 == expr.operands.size();
-    ClosureScope scope(*this);
+    const ClosureScope scope(*this);
     const Label next = last ? outer : new_label();
     fail_ = next;
     body(*expr.operands[i]);
@@ -260,7 +260,7 @@ void Emitter::print(const Term* call) {
     // Each operand as the array of its values: none when undefined, several when it iterates.
     const Operand values = new_register();
     {
-      ClosureScope scope(*this);
+      const ClosureScope scope(*this);
       const Label end = new_label();
       fail_ = end;
       emit(Op::kBegin);

@@ -188,7 +188,6 @@ bool Emitter::arguments(const Rule& rule, std::vector<std::pair<const Term*, Ope
   }
   std::erase_if(fresh, [this](int id) { return is_bound(id); });
   reserve(fresh);
-  std::vector<bool> plain(variables_->list.size(), false);
   for (std::size_t i = 0; i < rule.args.size(); ++i) {
     const Term* arg = rule.args[i];
     const bool alias = arg->kind == TermKind::kVar && arg->var >= 0 &&

@@ -156,9 +156,9 @@ Operand Emitter::steps(const Term* term, std::size_t from, Operand value, bool c
     const bool variable = step->kind == TermKind::kVar && step->var >= 0;
     std::vector<int> outputs;
     const bool composite = step->kind == TermKind::kArray || step->kind == TermKind::kObject;
-    const bool ready = !(variable && !is_bound(step->var)) &&
+    const bool ready = (!variable || is_bound(step->var)) &&
                        safety.can_evaluate(step, bound_, &outputs) &&
-                       !(composite && !outputs.empty());
+                       (!composite || outputs.empty());
     if (!ready) {
       loc_ = term->loc;
       value = loop_step(step, value, cursor, i + 1 == count && !cursor ? into : kNowhere);
@@ -246,7 +246,7 @@ Operand Emitter::comprehension(const Term* term, Operand into) {
   const Operand out = into == kNowhere ? new_register() : into;
   const Location loc = term->loc;
   {
-    ClosureScope scope(*this);
+    const ClosureScope scope(*this);
     const Label end = new_label();
     fail_ = end;
     emit(Op::kBegin);
@@ -278,7 +278,7 @@ Operand Emitter::template_string(const Term* term, Operand into) {
     // An undefined part shows as such and does not fail the statement.
     const Operand part = new_register();
     emit(Op::kClear, part);
-    ClosureScope scope(*this);
+    const ClosureScope scope(*this);
     const Label end = new_label();
     fail_ = end;
     std::vector<int> inside;

@@ -44,6 +44,7 @@ struct Term {
   Body* body = nullptr;
   Term* callee = nullptr;  // kVar or kRef
   bool parenthesised = false;
+  std::uint32_t depth = 0;  // of the tree below, bounded by the parser
   // For the compiler: the variable this kVar stands for (kUnresolved, kDataVar, kInputVar or a
   // number of its own), and what a kCall calls.
   int var = -1;
@@ -88,6 +89,7 @@ struct Expr {
 struct Body {
   std::vector<Expr*> exprs;
   Location loc;
+  std::uint32_t depth = 0;
 };
 
 struct Import {

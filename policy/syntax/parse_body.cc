@@ -1,7 +1,21 @@
 // Bodies and the statements in them.
+#include <algorithm>
+
 #include "policy/syntax/parser_internal.h"
 
 namespace coffer::policy::internal {
+namespace {
+
+std::uint32_t depth_of(const Expr& expr) {
+  std::uint32_t deepest = expr.body == nullptr ? 0 : expr.body->depth;
+  for (const Term* term : {expr.lhs, expr.rhs, expr.key, expr.value, expr.domain})
+    if (term != nullptr) deepest = std::max(deepest, term->depth);
+  for (const Body* operand : expr.operands) deepest = std::max(deepest, operand->depth);
+  for (const With& with : expr.withs) deepest = std::max(deepest, with.value->depth);
+  return deepest + 1;
+}
+
+}  // namespace
 
 Body* Parser::braced_body() {
   advance();
@@ -21,6 +35,7 @@ Body* Parser::body_until(std::string_view close) {
     Expr* expr = literal();
     if (expr == nullptr) return nullptr;
     body->exprs.push_back(expr);
+    body->depth = std::max(body->depth, depth_of(*expr));
     bool separated = token_.newline_before;
     while (is_punct(";")) {
       separated = true;
@@ -42,6 +57,7 @@ Body* Parser::body_until(std::string_view close) {
 Body* Parser::as_body(Expr* expr) {
   Body* body = module_.new_body(expr->loc);
   body->exprs.push_back(expr);
+  body->depth = depth_of(*expr);
   return body;
 }
 

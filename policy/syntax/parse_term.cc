@@ -1,10 +1,14 @@
 // Terms: scalars, references, calls, collections, comprehensions, infix expressions.
+#include <algorithm>
 #include <array>
 
 #include "policy/syntax/parser_internal.h"
 
 namespace coffer::policy::internal {
 namespace {
+
+// Twice what the parser may nest: the compiler's recursion over it fits a thread's stack.
+constexpr std::uint32_t kMaxTreeDepth = 800;
 
 struct Operator {
   std::string_view mark;
@@ -27,6 +31,18 @@ Term* Parser::scalar(Value value, const Location& loc) {
   return out;
 }
 
+// Chains of operators are long to the left without any nesting of the parser: what matters to those
+// who walk the tree is its depth.
+Term* Parser::measured(Term* term) {
+  if (term == nullptr) return nullptr;
+  std::uint32_t deepest = term->body == nullptr ? 0 : term->body->depth;
+  for (const Term* item : term->items) deepest = std::max(deepest, item->depth);
+  term->depth = deepest + 1;
+  if (term->depth <= kMaxTreeDepth) return term;
+  error(term->loc, "nested too deeply");
+  return nullptr;
+}
+
 Term* Parser::infix(bool key_value) {
   const DepthGuard guard(*this);
   if (!guard.ok()) return nullptr;
@@ -47,7 +63,7 @@ Term* Parser::membership(Term* lhs, bool key_value) {
       Term* out = module_.new_term(TermKind::kCall, lhs->loc);
       out->name = "internal.member_3";
       out->items = {lhs, middle, rhs};
-      return membership(out, key_value);
+      return measured(out) == nullptr ? nullptr : membership(out, key_value);
     }
     restore(start);
   }
@@ -58,7 +74,8 @@ Term* Parser::membership(Term* lhs, bool key_value) {
     Term* out = module_.new_term(TermKind::kCall, lhs->loc);
     out->name = "internal.member_2";
     out->items = {lhs, rhs};
-    lhs = out;
+    lhs = measured(out);
+    if (lhs == nullptr) return nullptr;
   }
   return lhs;
 }
@@ -79,7 +96,7 @@ Term* Parser::binary(int level) {
     out->items = {lhs, rhs};
     // Errors and traces show where the expression starts.
     out->loc = lhs->loc;
-    lhs = out;
+    lhs = measured(out);
   }
   return lhs;
 }
@@ -88,7 +105,7 @@ Term* Parser::term() {
   const DepthGuard guard(*this);
   if (!guard.ok()) return nullptr;
   Term* head = primary();
-  return head == nullptr ? nullptr : ref_tail(head);
+  return head == nullptr || measured(head) == nullptr ? nullptr : measured(ref_tail(head));
 }
 
 Term* Parser::primary() {

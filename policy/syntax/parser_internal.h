@@ -104,6 +104,7 @@ class Parser {
                       const Location& loc);
   Term* template_string();
   bool term_list(std::string_view close, std::vector<Term*>& out);
+  Term* measured(Term* term);
   Term* scalar(Value value, const Location& loc);
 
   Module& module_;
