@@ -180,7 +180,8 @@ Task<Status> Sandbox::make_container(grpc::CreateContainerRequest request,
     std::ignore = co_await container->remove(deadline);
     co_return created;
   }
-  if (share_pid)
+  // The pod's first container is the one whose processes later ones may be asked to see.
+  if (share_pid || containers_.empty())
     if (auto adopted = namespaces_.adopt_pid_namespace(container->init_pid()); !adopted)
       log_.warn("PID namespace cannot be shared", {{"error", adopted.error()}});
   container->storages() = std::move(storages);

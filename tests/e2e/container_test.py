@@ -109,10 +109,11 @@ class RunTest(E2eTest):
         terminal.resize(41, 97)
         eventually(lambda: self._size(terminal) == "41 97", "the new size arrives")
         # The shell is waiting for its child, and the terminal makes a signal of Ctrl-C.
-        terminal.send("sh -c 'echo wait\"\"ing; exec sleep 1000'; echo status $?\n")
+        terminal.send("sh -c 'echo wait\"\"ing; exec sleep 1000'\n")
         terminal.expect("waiting")
         terminal.send("\x03")
-        terminal.expect(r"status 130")
+        terminal.send('echo sta""tus $? end\n')
+        terminal.expect(r"status 130 end")
         terminal.send("exit 5\n")
         self.assertEqual(terminal.wait(), 5)
 

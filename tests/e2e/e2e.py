@@ -138,12 +138,16 @@ class E2eTest(unittest.TestCase):
                 if "not found" not in str(failure):
                     raise
 
-    def add_container(self, pod, sandbox, name, command, **config):
-        """Creates and starts a container in a pod and returns its id."""
+    def add_container(self, pod, sandbox, name, command, pid="CONTAINER", resources=None, **config):
+        """Creates and starts a container in a pod and returns its id. `pid` says whose processes it
+        sees: its own, as the kubelet asks for by default, or the POD's."""
         answer = self.cri("CreateContainer", {
             "pod_sandbox_id": pod, "sandbox_config": sandbox,
             "config": {"metadata": {"name": name}, "image": {"image": images.BUSYBOX},
-                       "command": command, "log_path": f"{name}.log", "linux": {}, **config}})
+                       "command": command, "log_path": f"{name}.log",
+                       "linux": {"resources": resources or {},
+                                 "security_context": {"namespace_options": {"pid": pid}}},
+                       **config}})
         self.cri("StartContainer", {"container_id": answer["container_id"]})
         return answer["container_id"]
 

@@ -84,7 +84,7 @@ class PodTest(E2eTest):
         pod, sandbox = self.run_pod("oom")
         greedy = self.add_container(
             pod, sandbox, "greedy", ["sh", "-c", "dd if=/dev/zero of=/dev/null bs=200M count=1"],
-            linux={"resources": {"memory_limit_in_bytes": str(32 << 20)}})
+            resources={"memory_limit_in_bytes": str(32 << 20)})
         status = self.wait_exited(greedy)
         self.assertEqual((status["exit_code"], status["reason"]), (137, "OOMKilled"), status)
 
@@ -93,6 +93,15 @@ class PodTest(E2eTest):
         container = self.add_container(pod, sandbox, "c", ["sleep", "100000"])
         self.assertEqual(self.output(container, "hostname"), "named\n")
         self.assertIn("192.0.2.53", self.output(container, "cat", "/etc/resolv.conf"))
+
+    def test_containers_see_each_others_processes_when_the_pod_shares_them(self):
+        pod, sandbox = self.run_pod("shared", linux={"security_context": {
+            "namespace_options": {"pid": "POD"}}})
+        self.add_container(pod, sandbox, "one", ["sleep", "100001"], pid="POD")
+        two = self.add_container(pod, sandbox, "two", ["sleep", "100002"], pid="POD")
+        processes = self.output(two, "ps")
+        self.assertIn("sleep 100001", processes)
+        self.assertIn("/pause", processes)
 
     def test_a_pod_that_is_removed_takes_its_network_along(self):
         pod, _ = self.run_pod("gone")
