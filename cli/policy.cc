@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "policy/engine.h"
+#include "policy/syntax/format.h"
 #include "policy/value/json.h"
 
 namespace coffer::cli {
@@ -286,6 +287,40 @@ int run_check(Args args) {
   return kExitOk;
 }
 
+constexpr std::string_view kFormatUsage = "policy fmt [--write] FILE...";
+constexpr std::string_view kFormatHelp =
+    "Lays policies out: tabs by nesting, single spaces. Only white space changes.\n\n"
+    "example: coffer policy fmt --write policy.rego";
+
+// A text that is no v1 is taken for v0; what is neither is not touched.
+Status format_file(const std::string& name, bool write) {
+  COFFER_TRY(const std::string text, read_file(name));
+  if (auto parsed = policy::parse_module(name, text); !parsed) {
+    if (!policy::parse_module(name, text, {.version = RegoVersion::kV0}))
+      return fail(std::move(parsed).error());
+  }
+  const std::string out = policy::format_source(text);
+  if (!write) {
+    fmt::print("{}", out);
+    return {};
+  }
+  return out == text ? Status() : write_file_atomic(name, out);
+}
+
+int run_format(Args args) {
+  bool write = false;
+  std::vector<std::string> files;
+  Options options(kFormatUsage, kFormatHelp);
+  options.flag("--write,-w", &write, "change the files").positional(&files);
+  if (auto parsed = options.parse(args); !parsed) return report(parsed.error());
+  if (options.help_shown()) return kExitOk;
+  if (files.empty())
+    return report(Error(Code::kInvalidArgument, "policy fmt: want at least one file"));
+  for (const std::string& name : files)
+    if (auto done = format_file(name, write); !done) return report(done.error());
+  return kExitOk;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<policy::AgentPolicy>> load_agent_policy(const std::string& path) {
@@ -301,6 +336,7 @@ Result<std::unique_ptr<policy::AgentPolicy>> load_agent_policy(const std::string
 std::vector<Command> policy_commands() {
   return {{"policy eval", "evaluate a Rego query, as opa eval does", run_eval},
           {"policy check", "compile policies and report what is wrong", run_check},
+          {"policy fmt", "lay policies out", run_format},
           {"policy test", "replay recorded requests against an agent policy", run_policy_test},
           {"policy explain", "say why a request is refused", run_policy_explain}};
 }

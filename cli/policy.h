@@ -1,4 +1,4 @@
-// `coffer policy eval|check|test|explain`.
+// `coffer policy eval|check|fmt|test|explain`.
 #pragma once
 
 #include <memory>
