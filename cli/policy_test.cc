@@ -134,7 +134,7 @@ Outcome run_record(policy::AgentPolicy& agent, const Record& record) {
 }
 
 std::string shortened(const Value& value) {
-  std::string text = policy::to_json(value);
+  const std::string text = policy::to_json(value);
   constexpr std::size_t kMost = 160;
   return text.size() > kMost ? text.substr(0, kMost) + "..." : text;
 }

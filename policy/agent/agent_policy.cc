@@ -27,8 +27,8 @@ Value empty_state() {
 
 }  // namespace
 
-AgentPolicy::AgentPolicy(std::shared_ptr<Policy> policy, AgentPolicyOptions options)
-    : options_(std::move(options)), evaluator_(std::move(policy)), data_(empty_state()) {}
+AgentPolicy::AgentPolicy(std::shared_ptr<Policy> policy, const AgentPolicyOptions& options)
+    : options_(options), evaluator_(std::move(policy)), data_(empty_state()) {}
 
 Result<std::unique_ptr<AgentPolicy>> AgentPolicy::load(std::string name, std::string text,
                                                        const AgentPolicyOptions& options) {
@@ -84,7 +84,9 @@ void AgentPolicy::explain(const std::string& path, const Value& input, Decision&
   Explainer explainer;
   EvalOptions options{.limits = options_.limits, .print = &prints};
   if (options_.explanations) options.tracer = &explainer;
-  (void)evaluator_.rule(path, data_, input, options);
+  if (const auto again = evaluator_.rule(path, data_, input, options);
+      !again && decision.failure.empty())
+    decision.failure = again.error().to_string();
   decision.prints = prints.take();
   if (!options_.explanations) return;
   decision.chain = explainer.explain(path);

@@ -51,7 +51,7 @@ class AgentPolicy {
   [[nodiscard]] Evaluator& evaluator() { return evaluator_; }
 
  private:
-  AgentPolicy(std::shared_ptr<Policy> policy, AgentPolicyOptions options);
+  AgentPolicy(std::shared_ptr<Policy> policy, const AgentPolicyOptions& options);
   [[nodiscard]] Result<bool> verdict(const Value& answer);
   void explain(const std::string& path, const Value& input, Decision& decision);
 

@@ -360,7 +360,7 @@ class Resolver {
   }
 
   void statement(Expr& expr) {
-    for (With& with : expr.withs) {
+    for (const With& with : expr.withs) {
       with_target(with.target);
       const bool callable =
           with.value->kind == TermKind::kVar || with.value->kind == TermKind::kRef;

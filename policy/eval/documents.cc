@@ -157,8 +157,8 @@ bool Machine::enter_world(const std::vector<WithTarget>& targets, const Function
   next.cache.assign(program_.slots, {});
   next.calls.clear();
   for (const WithTarget& target : targets) {
-    const Value& value = target.value >= 0 ? registers[target.value]
-                                           : fn.constants[static_cast<std::size_t>(~target.value)];
+    const Value* const constants = fn.constants.data();
+    const Value& value = target.value >= 0 ? registers[target.value] : constants[~target.value];
     switch (target.kind) {
       case WithTarget::Kind::kInput:
         next.input = replaced(next.input, target.path, value);
