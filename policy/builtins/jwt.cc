@@ -250,7 +250,7 @@ Result<Value> decode_verify(BuiltinContext& context, Args args) {
   COFFER_TRY(const std::string_view first, string_operand(args, 1));
   COFFER_TRY_VOID(require_type(args, 2, Type::kObject));
   COFFER_TRY(const Constraints constraints, read_constraints(context, args[1]));
-  const Value refused =
+  Value refused =
       Value::array({Value::boolean(false), Value::empty_object(), Value::empty_object()});
   std::string text(first);
   for (int depth = 0; depth < kMostNested; ++depth) {
@@ -284,7 +284,8 @@ Result<Value> encode(std::string_view header_text, std::string_view payload, con
   if ((type.empty() || type == "JWT") && !parse_json(payload, "JWT payload") && !type.empty())
     return builtin_error("type is JWT but payload is not JSON");
   COFFER_TRY(const JsonWebKey key, key_of_jwk(jwk));
-  std::string out = to_base64url(as_bytes(header_text)) + "." + to_base64url(as_bytes(payload));
+  const std::string out =
+      to_base64url(as_bytes(header_text)) + "." + to_base64url(as_bytes(payload));
   COFFER_TRY(const std::string signature, sign(algorithm, key, out));
   return Value::string(out + "." + to_base64url(as_bytes(signature)));
 }

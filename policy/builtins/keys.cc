@@ -38,9 +38,7 @@ using DigestContext = std::unique_ptr<EVP_MD_CTX, Freer<EVP_MD_CTX_free>>;
 using Signature = std::unique_ptr<ECDSA_SIG, Freer<ECDSA_SIG_free>>;
 using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
 
-const unsigned char* bytes(std::string_view text) {
-  return static_cast<const unsigned char*>(static_cast<const void*>(text.data()));
-}
+const unsigned char* bytes(std::string_view text) { return as_bytes(text).data(); }
 
 const EVP_MD* digest_of(std::string_view algorithm) {
   if (algorithm.ends_with("256")) return EVP_sha256();

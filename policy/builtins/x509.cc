@@ -44,9 +44,7 @@ using Names = std::unique_ptr<GENERAL_NAMES, Freer<free_names>>;
 // Certificates a policy may hand over at once.
 constexpr std::size_t kMostCertificates = 256;
 
-const unsigned char* bytes(std::string_view text) {
-  return static_cast<const unsigned char*>(static_cast<const void*>(text.data()));
-}
+const unsigned char* bytes(std::string_view text) { return as_bytes(text).data(); }
 
 std::string asn1_text(const ASN1_STRING* string) {
   unsigned char* utf8 = nullptr;
@@ -210,7 +208,7 @@ Result<Value> parse_certificates(BuiltinContext&, Args args) {
 Result<Value> parse_and_verify(BuiltinContext& context, Args args) {
   COFFER_TRY(const std::string_view text, string_operand(args, 1));
   const auto parsed = certificates(text);
-  const Value refused = Value::array({Value::boolean(false), Value::empty_array()});
+  Value refused = Value::array({Value::boolean(false), Value::empty_array()});
   if (!parsed || parsed->size() < 2) return refused;
   const std::vector<Certificate>& list = *parsed;
   const Store store(X509_STORE_new());
