@@ -59,6 +59,7 @@ std::string asn1_text(const ASN1_STRING* string) {
 Value strings(const std::vector<std::string>& list) {
   if (list.empty()) return Value::null();
   std::vector<Value> items;
+  items.reserve(list.size());
   for (const std::string& text : list) items.push_back(Value::string(text));
   return Value::array(std::move(items));
 }
@@ -113,7 +114,7 @@ void add_alternative_names(ObjectBuilder& out, const GENERAL_NAMES* names) {
       const Bio bio(BIO_new(BIO_s_mem()));
       (void)GENERAL_NAME_print(bio.get(), sk_GENERAL_NAME_value(names, i));
       const long size = BIO_get_mem_data(bio.get(), &text);
-      std::string_view shown(text, static_cast<std::size_t>(size));
+      const std::string_view shown(text, static_cast<std::size_t>(size));
       if (ASN1_STRING_length(address) == 4 || ASN1_STRING_length(address) == 16)
         addresses.emplace_back(shown.substr(std::min(shown.find(':') + 1, shown.size())));
     }
@@ -200,6 +201,7 @@ Result<Value> parse_certificates(BuiltinContext&, Args args) {
   COFFER_TRY(const std::string_view text, string_operand(args, 1));
   COFFER_TRY(const auto list, certificates(text));
   std::vector<Value> out;
+  out.reserve(list.size());
   for (const Certificate& one : list) out.push_back(certificate_value(one.get()));
   return Value::array(std::move(out));
 }
@@ -228,6 +230,7 @@ Result<Value> parse_and_verify(BuiltinContext& context, Args args) {
   if (!good) return refused;
   std::vector<Value> chain;
   STACK_OF(X509)* found = X509_STORE_CTX_get0_chain(check.get());
+  chain.reserve(static_cast<std::size_t>(sk_X509_num(found)));
   for (int i = 0; i < sk_X509_num(found); ++i)
     chain.push_back(certificate_value(sk_X509_value(found, i)));
   return Value::array({Value::boolean(true), Value::array(std::move(chain))});
@@ -326,6 +329,7 @@ Result<Value> parse_keypair(BuiltinContext&, Args args) {
     return builtin_error("tls: private key does not match public key");
   }
   std::vector<Value> chain;
+  chain.reserve(list.size());
   for (const Certificate& one : list) chain.push_back(der_value<X509>(one.get(), i2d_X509));
   ObjectBuilder out;
   out.add("Certificate", Value::array(std::move(chain)));
