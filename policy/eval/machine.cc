@@ -140,7 +140,7 @@ bool Machine::rule_value(const RuleNode& node, Value& out) {
     out = node.constant;
     return true;
   }
-  World::Cached& cached = world_->cache[node.slot];
+  const World::Cached& cached = world_->cache[node.slot];
   if (cached.generation == generation_) {
     out = cached.value;
     return true;
@@ -234,8 +234,9 @@ void Machine::print(const Function& fn, const Instr& instr, const Value* registe
 }
 
 void Machine::trace_failure(const Function& fn, const Instr& instr, const Value* registers) {
+  const Value* const constants = fn.constants.data();
   const auto value = [&](Operand operand) -> const Value& {
-    return operand >= 0 ? registers[operand] : fn.constants[static_cast<std::size_t>(~operand)];
+    return operand >= 0 ? registers[operand] : constants[~operand];
   };
   const auto pc = static_cast<std::uint32_t>(&instr - fn.code.data());
   static const Value none;
@@ -254,7 +255,7 @@ void Machine::trace_failure(const Function& fn, const Instr& instr, const Value*
       return options_.tracer->failed(fn, pc, value(instr.a), none);
     case Op::kBuiltin: {
       const auto argument = [&](Operand i) -> const Value& {
-        return i < instr.d ? value(fn.lists[static_cast<std::size_t>(instr.c + i)]) : none;
+        return i < instr.d ? value(fn.lists.data()[instr.c + i]) : none;
       };
       return options_.tracer->failed(fn, pc, argument(0), argument(1));
     }
