@@ -193,7 +193,7 @@ bool Parser::import() {
 }
 
 bool Parser::import_keywords(const Import& import, const std::vector<std::string>& path) {
-  bool& other = path.front() == "rego" ? imports_future_ : imports_rego_;
+  const bool& other = path.front() == "rego" ? imports_future_ : imports_rego_;
   (path.front() == "rego" ? imports_rego_ : imports_future_) = true;
   if (other && options_.version == RegoVersion::kV0) {
     error(import.loc,
