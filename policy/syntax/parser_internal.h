@@ -97,7 +97,7 @@ class Parser {
   Term* call(Term* callee);
   Term* array();
   Term* set_or_object();
-  Term* finish_set(Saved start, Term* head, bool maybe_comprehension, const Location& loc);
+  Term* finish_set(const Saved& start, Term* head, bool maybe_comprehension, const Location& loc);
   Term* finish_object(Term* key, const Location& loc);
   Term* object_pairs(Term* key, Term* value, const Location& loc);
   Term* comprehension(TermKind kind, std::vector<Term*> head, std::string_view close,

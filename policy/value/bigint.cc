@@ -26,7 +26,7 @@ BN_CTX* scratch() {
     Holder(const Holder&) = delete;
     Holder& operator=(const Holder&) = delete;
   };
-  thread_local Holder holder;
+  thread_local const Holder holder;
   return holder.ctx;
 }
 
@@ -77,7 +77,7 @@ std::string BigInt::to_base(unsigned base) const {
   if (base == 10) return to_decimal();
   if (is_zero()) return "0";
   std::string out;
-  BigInt rest = abs();
+  const BigInt rest = abs();
   while (!rest.is_zero()) {
     const BN_ULONG digit = BN_div_word(rest.bn_.get(), base);
     out.push_back("0123456789abcdefghijklmnopqrstuvwxyz"[digit % 36]);
@@ -161,7 +161,7 @@ template <typename Op>
 static std::pair<std::vector<unsigned char>, bool> bitwise(const BIGNUM* a, const BIGNUM* b,
                                                            Op op) {
   const int bits = std::max(BN_num_bits(a), BN_num_bits(b)) + 1;
-  const auto bytes = static_cast<std::size_t>(bits / 8 + 1);
+  const auto bytes = static_cast<std::size_t>(bits) / 8 + 1;
   auto x = twos_complement(a, bytes);
   const auto y = twos_complement(b, bytes);
   for (std::size_t i = 0; i < bytes; ++i) x[i] = static_cast<unsigned char>(op(x[i], y[i]));

@@ -80,8 +80,8 @@ int compare_decimals(const Decimal& a, const Decimal& b) {
 std::string shortest(long double n) {
   char buffer[64];
   for (int precision = 0; precision <= 21; ++precision) {
-    std::snprintf(buffer, sizeof buffer, "%.*Le", precision, n);
-    if (std::strtold(buffer, nullptr) == n) break;
+    const int size = std::snprintf(buffer, sizeof buffer, "%.*Le", precision, n);
+    if (size > 0 && std::strtold(buffer, nullptr) == n) break;
   }
   return buffer;
 }
@@ -91,7 +91,7 @@ Result<Value> divide(const Value& a, const Value& b) {
   const auto y = to_bigint(b);
   if (y && y->is_zero()) return fail(Code::kFailedPrecondition, "divide by zero");
   if (x && y && x->remainder(*y).is_zero()) return number(x->quotient(*y));
-  const Value result = number(to_long_double(a) / to_long_double(b));
+  Value result = number(to_long_double(a) / to_long_double(b));
   if (result.is_undefined()) return fail(Code::kFailedPrecondition, "division out of range");
   return result;
 }
@@ -116,9 +116,9 @@ Result<Value> arithmetic_slow(ArithmeticOp op, const Value& a, const Value& b) {
   }
   const long double l = to_long_double(a);
   const long double r = to_long_double(b);
-  const Value result = op == ArithmeticOp::kAdd        ? number(l + r)
-                       : op == ArithmeticOp::kSubtract ? number(l - r)
-                                                       : number(l * r);
+  Value result = op == ArithmeticOp::kAdd        ? number(l + r)
+                 : op == ArithmeticOp::kSubtract ? number(l - r)
+                                                 : number(l * r);
   if (result.is_undefined()) return fail(Code::kFailedPrecondition, "arithmetic out of range");
   return result;
 }
@@ -170,7 +170,7 @@ Value number(long double n) {
     return Value::integer(static_cast<std::int64_t>(n));
   const std::string text = shortest(n);
   const std::size_t e = text.find('e');
-  const int exponent = std::atoi(text.c_str() + e + 1);
+  const int exponent = static_cast<int>(std::strtol(text.c_str() + e + 1, nullptr, 10));
   const bool negative = text.front() == '-';
   std::string digits;
   for (const char c : std::string_view(text).substr(0, e))
