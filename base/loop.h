@@ -172,6 +172,10 @@ class Queue {
     }
     co_return true;
   }
+  // For an only producer: returns when the next push will not wait (or will fail: closed).
+  Task<void> wait_room() {
+    while (!closed_ && items_.size() >= capacity_) co_await writers_.wait();
+  }
   // Empty when closed and drained, or at the deadline.
   Task<std::optional<T>> pop(Deadline deadline = {}) {
     while (items_.empty()) {
