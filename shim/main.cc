@@ -72,7 +72,8 @@ int main(int argc, char** argv) {
   ignore_sigpipe();
   const std::vector<std::string_view> args(argv + 1, argv + argc);
   const auto options = parse_options(args);
-  const auto text = options ? answer(*options) : Result<std::string>(std::unexpected(options.error()));
+  const auto text =
+      options ? answer(*options) : Result<std::string>(std::unexpected(options.error()));
   if (!text) {
     fmt::print(stderr, "containerd-shim-kata-v2: {}\n", text.error().to_string());
     return 1;

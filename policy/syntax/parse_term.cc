@@ -306,7 +306,8 @@ Term* Parser::set_or_object() {
   return finish_set(start, head, false, loc);
 }
 
-Term* Parser::finish_set(const Saved& start, Term* head, bool maybe_comprehension, const Location& loc) {
+Term* Parser::finish_set(const Saved& start, Term* head, bool maybe_comprehension,
+                         const Location& loc) {
   if (maybe_comprehension) {
     if (Term* found = comprehension(TermKind::kSetComprehension, {head}, "}", loc);
         found != nullptr)
