@@ -6,6 +6,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdlib>
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,13 +16,16 @@
 #include "base/log.h"
 #include "guest-agent/boot.h"
 #include "guest-agent/modules.h"
+#include "guest-agent/rego_gate.h"
 #include "guest-agent/server.h"
+#include "tee/detect.h"
 
 namespace coffer::agent {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: kata-agent [--server-addr ADDRESS] [--crun PATH] [--no-cgroups] [--log-level LEVEL]\n"
+    "usage: kata-agent [--server-addr ADDRESS] [--policy FILE.rego] [--crun PATH]\n"
+    "                  [--no-cgroups] [--log-level LEVEL]\n"
     "       kata-agent --version\n"
     "The guest agent of a Kata pod. As PID 1 it takes its settings from the kernel command line\n"
     "(agent.log=, agent.server_addr=, ...) and ignores its arguments.\n"
@@ -29,6 +34,7 @@ constexpr std::string_view kUsage =
 struct Options {
   AgentConfig config;
   SandboxSettings sandbox;
+  std::string policy_file = "/etc/kata-opa/default-policy.rego";
   int exit_code = -1;  // set: print nothing more, exit
 };
 
@@ -51,6 +57,8 @@ Options parse_arguments(int argc, const char* const* argv) {
       options.config.server_addr = argv[++i];
     } else if (argument == "--log-level" && more) {
       options.config.log_level = argv[++i];
+    } else if (argument == "--policy" && more) {
+      options.policy_file = argv[++i];
     } else if (argument == "--crun" && more) {
       options.sandbox.crun.program = argv[++i];
     } else {
@@ -79,17 +87,35 @@ Logger make_log(const AgentConfig& config) {
       .with("version", COFFER_VERSION);
 }
 
+// The policy of the measured image. A guest of a TEE without one would let its host do anything, so
+// it does not start; a guest that protects nothing from its host may go without.
+Result<std::unique_ptr<PolicyGate>> load_policy(const std::string& file, const Logger& log) {
+  std::error_code error;
+  if (!file.empty() && std::filesystem::exists(file, error)) {
+    COFFER_TRY(const auto text, read_file(file, std::size_t{16} << 20U));
+    COFFER_TRY(auto gate, RegoGate::load(file, text));
+    return gate;
+  }
+  COFFER_TRY(const auto tee, tee::detect_tee(tee::DevicePaths::below("/")));
+  if (tee && *tee != "tpm")
+    return fail(Code::kFailedPrecondition,
+                fmt::format("load policy '{}': there is none, and this guest runs in a TEE ({})",
+                            file, *tee));
+  log.warn("no policy: every request is allowed", {{"file", file}});
+  return std::make_unique<AllowAllGate>();
+}
+
 Status serve(Options options, Modules& modules, const Logger& log) {
   for (const auto& warning : options.config.warnings)
     log.warn("setting ignored", {{"reason", warning}});
   options.sandbox.hotplug_timeout = options.config.hotplug_timeout;
   options.sandbox.crun.pipe_size = options.config.container_pipe_size;
-  AllowAllGate policy;
+  COFFER_TRY(const auto policy, load_policy(options.policy_file, log));
   asio::io_context loop(1);
   Status status = fail(Code::kInternal, "the event loop ended early");
   AgentParts parts{
       .config = std::move(options.config), .sandbox = std::move(options.sandbox), .log = log};
-  asio::co_spawn(loop, run_agent(std::move(parts), policy, modules, nullptr),
+  asio::co_spawn(loop, run_agent(std::move(parts), *policy, modules, nullptr),
                  [&](const std::exception_ptr& error, Status ended) {
                    if (!error) status = std::move(ended);
                    loop.stop();

@@ -1,0 +1,74 @@
+#include "guest-agent/rego_gate.h"
+
+#include <gtest/gtest.h>
+
+#include "rpc/protos/agent.pb.h"
+
+namespace coffer::agent {
+namespace {
+
+std::unique_ptr<RegoGate> policy(std::string_view rules) {
+  auto gate = RegoGate::load("p.rego", "package agent_policy\n" + std::string(rules));
+  EXPECT_TRUE(gate) << gate.error().to_string();
+  return gate ? *std::move(gate) : nullptr;
+}
+
+Result<Verdict> start(RegoGate& gate, const std::string& id) {
+  grpc::StartContainerRequest request;
+  request.set_container_id(id);
+  return gate.evaluate("StartContainerRequest", request);
+}
+
+TEST(RegoGate, AllowsAndDeniesByTheRule) {
+  const auto gate = policy(
+      "default StartContainerRequest := false\n"
+      "StartContainerRequest if { print(\"asked for\", input.container_id)\n"
+      "  input.container_id == \"good\" }\n");
+  EXPECT_TRUE(start(*gate, "good")->allowed);
+  const auto denied = start(*gate, "bad");
+  ASSERT_TRUE(denied) << denied.error().to_string();
+  EXPECT_FALSE(denied->allowed);
+  EXPECT_EQ(denied->prints, "p.rego:3: asked for bad");
+}
+
+TEST(RegoGate, KeepsTheStateThatAllowedRequestsLeave) {
+  const auto gate = policy(
+      "default StartContainerRequest := false\n"
+      "StartContainerRequest := {\"allowed\": true, \"ops\": [{\"op\": \"add\", \"path\": "
+      "\"/pstate/seen\", \"value\": input.container_id}]} if not data.pstate.seen\n");
+  EXPECT_TRUE(start(*gate, "first")->allowed);
+  const auto second = start(*gate, "second");
+  ASSERT_TRUE(second) << second.error().to_string();
+  EXPECT_FALSE(second->allowed);
+}
+
+TEST(RegoGate, FailsWhenThereIsNoAnswer) {
+  const auto gate = policy("Other := true\n");
+  EXPECT_FALSE(start(*gate, "x"));
+  EXPECT_FALSE(start(*policy("StartContainerRequest := 3\n"), "x"));
+  EXPECT_FALSE(start(*policy("StartContainerRequest := {\"ops\": []}\n"), "x"));
+  EXPECT_FALSE(start(*policy("StartContainerRequest := {\"allowed\": true, \"ops\": [{\"op\": "
+                             "\"remove\", \"path\": \"/pstate/none\"}]}\n"),
+                     "x"))
+      << "a patch that does not apply";
+}
+
+TEST(RegoGate, ReplacesAPolicyOnlyByOneThatParses) {
+  const auto gate = policy("StartContainerRequest := true\n");
+  const auto bad = gate->set_policy("package agent_policy\nStartContainerRequest := \n");
+  ASSERT_FALSE(bad);
+  EXPECT_EQ(bad.error().code(), Code::kInvalidArgument);
+  EXPECT_TRUE(start(*gate, "x")->allowed);
+  ASSERT_TRUE(gate->set_policy("package agent_policy\nStartContainerRequest := false\n"));
+  EXPECT_FALSE(start(*gate, "x")->allowed);
+}
+
+TEST(RegoGate, IsLenientWhenThePolicySaysSo) {
+  const auto gate = policy("AllowRequestsFailingPolicy := true\nStartContainerRequest := false\n");
+  EXPECT_TRUE(start(*gate, "x")->allowed);
+  grpc::GetMetricsRequest request;
+  EXPECT_TRUE(gate->evaluate("GetMetricsRequest", request)->allowed);
+}
+
+}  // namespace
+}  // namespace coffer::agent
