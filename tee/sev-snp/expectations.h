@@ -17,25 +17,26 @@ namespace coffer::snp {
 
 // A minimum per TCB part; parts left out are not looked at.
 struct MinimumTcb {
-  std::optional<std::uint8_t> fmc, boot_loader, tee, snp, microcode;
+  std::optional<std::uint8_t> fmc = std::nullopt, boot_loader = std::nullopt, tee = std::nullopt,
+                              snp = std::nullopt, microcode = std::nullopt;
   [[nodiscard]] std::string to_text() const;
 };
 
 struct Expectations {
   // Bound values. Absent means: not compared, and the verdict says so.
-  std::optional<Bytes> report_data;          // 64 octets
-  std::vector<Bytes> measurements;           // 48 octets each, any of them
-  std::optional<Bytes> host_data;            // 32 octets
-  std::optional<Bytes> family_id, image_id;  // 16 octets
-  std::optional<Bytes> report_id;            // 32 octets
-  std::optional<Bytes> report_id_ma;         // 32 octets
-  std::vector<Bytes> chip_ids;               // 64 octets each, any of them
-  std::vector<Bytes> id_key_digests;         // 48 octets each, any of them
-  std::vector<Bytes> author_key_digests;     // 48 octets each, any; AUTHOR_KEY_EN must be set
+  std::optional<Bytes> report_data = std::nullopt;  // 64 octets
+  std::vector<Bytes> measurements = {};             // 48 octets each, any of them
+  std::optional<Bytes> host_data = std::nullopt;    // 32 octets
+  std::optional<Bytes> family_id = std::nullopt, image_id = std::nullopt;  // 16 octets
+  std::optional<Bytes> report_id = std::nullopt;                           // 32 octets
+  std::optional<Bytes> report_id_ma = std::nullopt;                        // 32 octets
+  std::vector<Bytes> chip_ids = {};            // 64 octets each, any of them
+  std::vector<Bytes> id_key_digests = {};      // 48 octets each, any of them
+  std::vector<Bytes> author_key_digests = {};  // 48 octets each, any; AUTHOR_KEY_EN must be set
 
   // Absent: 0, or for a VLEK 0 or 1, since providers that hold VLEKs run tenants at VMPL 1 below
   // their own measured firmware.
-  std::optional<std::uint32_t> vmpl;
+  std::optional<std::uint32_t> vmpl = std::nullopt;
 
   bool allow_debug = false;
   bool allow_migrate_ma = false;
@@ -53,16 +54,17 @@ struct Expectations {
   bool require_single_socket = false;
   bool require_aes_256_xts = false;
   bool require_page_swap_disabled = false;
-  std::optional<std::string> csp_id;  // VLEK's provider
+  std::optional<std::string> csp_id = std::nullopt;  // VLEK's provider
 
   std::uint32_t min_report_version = 0;
   std::uint32_t min_guest_svn = 0;
-  std::optional<MinimumTcb> min_tcb;  // REPORTED_TCB
-  std::optional<MinimumTcb> min_launch_tcb, min_committed_tcb, min_current_tcb;
-  std::optional<FirmwareVersion> min_firmware;  // CURRENT version
+  std::optional<MinimumTcb> min_tcb = std::nullopt;  // REPORTED_TCB
+  std::optional<MinimumTcb> min_launch_tcb = std::nullopt, min_committed_tcb = std::nullopt,
+                            min_current_tcb = std::nullopt;
+  std::optional<FirmwareVersion> min_firmware = std::nullopt;  // CURRENT version
   // Bits that must be set in LAUNCH_MIT_VECTOR and CURRENT_MIT_VECTOR.
   std::uint64_t required_launch_mitigations = 0, required_current_mitigations = 0;
-  std::optional<std::uint64_t> policy;  // GUEST_POLICY, exactly
+  std::optional<std::uint64_t> policy = std::nullopt;  // GUEST_POLICY, exactly
 };
 
 // From the JSON object of `--policy`: require_vmpl, min_tcb, trusted_id_key_digests, require_crl
