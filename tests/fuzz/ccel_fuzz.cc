@@ -1,0 +1,16 @@
+// Event logs are the guest's word, or the host's.
+#include <cstddef>
+#include <cstdint>
+
+#include "tee/eventlog/event_log.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace coffer::eventlog;
+  const auto log = parse_event_log(coffer::BytesView(data, size));
+  if (!log) return 0;
+  for (const Alg alg : log->algs) {
+    static_cast<void>(replay(*log, alg));
+    static_cast<void>(anomalies(*log, alg));
+  }
+  return 0;
+}
