@@ -1,0 +1,63 @@
+// A TPM that is here: attestation keys, quotes, PCR values, through tpm2-tss (ESAPI).
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "tee/attester.h"
+#include "tee/tpm/attest.h"
+#include "tee/tpm/verify.h"
+
+namespace coffer::tpm {
+
+// The kernel's resource manager.
+inline constexpr std::string_view kDefaultTcti = "device:/dev/tpmrm0";
+
+struct SignedQuote {
+  Bytes attest;     // TPMS_ATTEST
+  Bytes signature;  // TPMT_SIGNATURE
+};
+
+// One connection to a TPM and, once made, one attestation key in it. Calls block.
+class Tpm {
+ public:
+  // `tcti`: "device:/dev/tpmrm0", "swtpm:host=127.0.0.1,port=2321", ... (tss2-tctildr(3)).
+  // kFailedPrecondition when there is no TPM behind it.
+  [[nodiscard]] static Result<Tpm> open(const std::string& tcti);
+  Tpm(Tpm&&) noexcept;
+  Tpm& operator=(Tpm&&) noexcept;
+  ~Tpm();
+
+  // A primary key of the endorsement hierarchy: RSA 2048, RSASSA with SHA-256, restricted, fixed to
+  // this TPM. The same each time, until the TPM is cleared. Gives its TPM2B_PUBLIC.
+  [[nodiscard]] Result<Bytes> create_ak();
+  // kFailedPrecondition before create_ak(). `nonce`: at most 64 bytes.
+  [[nodiscard]] Result<SignedQuote> quote(BytesView nonce,
+                                          const std::vector<PcrSelection>& selections);
+  // The values now; a PCR or bank that the TPM lacks is left out.
+  [[nodiscard]] Result<PcrBanks> read_pcrs(const std::vector<PcrSelection>& selections);
+  [[nodiscard]] Status extend(unsigned pcr, eventlog::Alg bank, BytesView digest);
+
+ private:
+  struct State;
+  explicit Tpm(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+struct DeviceSettings {
+  std::string tcti = std::string(kDefaultTcti);
+  // Linux' binary_bios_measurements.
+  std::filesystem::path event_log = "/sys/kernel/security/tpm0/binary_bios_measurements";
+  std::vector<PcrSelection> selections;  // empty: every PCR of SHA-256
+};
+
+// Evidence::report is the TPMS_ATTEST with the report data as nonce, Evidence::auxiliary JSON
+// {"ak_public": base64 of TPM2B_PUBLIC, "signature": base64 of TPMT_SIGNATURE, "pcrs": {bank: {N:
+// hex}}}, Evidence::manifest the event log, when there is one.
+[[nodiscard]] std::unique_ptr<tee::Attester> make_attester(DeviceSettings settings);
+
+}  // namespace coffer::tpm

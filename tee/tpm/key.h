@@ -1,0 +1,26 @@
+// Attestation keys as people hand them over.
+#pragma once
+
+#include <optional>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "tee/public_key.h"
+
+namespace coffer::tpm {
+
+struct AttestationKey {
+  tee::PublicKey key;
+  // From a TPM2B_PUBLIC: a restricted signing key of this TPM, which signs only what the TPM itself
+  // made. Without it, its holder could sign a made-up TPMS_ATTEST. Nothing: the form does not say.
+  std::optional<bool> restricted;
+};
+
+// A SubjectPublicKeyInfo (DER, or PEM "PUBLIC KEY"), or a TPM2B_PUBLIC or TPMT_PUBLIC (TPM 2.0
+// Library part 2 rev. 1.59, 12.2.5) of RSA or of ECC on P-256 or P-384.
+[[nodiscard]] Result<AttestationKey> parse_attestation_key(BytesView bytes);
+
+// A TPM2B_PUBLIC or TPMT_PUBLIC alone.
+[[nodiscard]] Result<AttestationKey> parse_tpm_public(BytesView bytes);
+
+}  // namespace coffer::tpm
