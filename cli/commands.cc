@@ -7,6 +7,7 @@
 #include "cli/guest_image.h"
 #include "cli/measure_snp.h"
 #include "cli/measure_tdx.h"
+#include "cli/measure_tpm.h"
 #include "cli/policy.h"
 
 namespace coffer::cli {
@@ -21,6 +22,7 @@ std::vector<Command> all_commands() {
   commands.push_back(evidence_id_block());
   for (auto& command : measure_snp_commands()) commands.push_back(std::move(command));
   commands.push_back(measure_tdx());
+  commands.push_back(measure_tpm());
   for (auto& command : policy_commands()) commands.push_back(std::move(command));
   return commands;
 }

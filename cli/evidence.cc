@@ -23,6 +23,7 @@ constexpr std::array kTees{
     TeeCommands{
         .tee = "snp", .evidence_option = "--report", .show = show_snp, .verify = verify_snp},
     TeeCommands{.tee = "tdx", .evidence_option = "--quote", .show = show_tdx, .verify = verify_tdx},
+    TeeCommands{.tee = "tpm", .evidence_option = "--pcrs", .show = show_tpm, .verify = verify_tpm},
 };
 
 constexpr std::size_t kSnpReportSize = 1184;

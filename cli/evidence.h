@@ -14,5 +14,7 @@ int show_snp(Args args);
 int verify_snp(Args args);
 int show_tdx(Args args);
 int verify_tdx(Args args);
+int show_tpm(Args args);
+int verify_tpm(Args args);
 
 }  // namespace coffer::cli
