@@ -1,13 +1,12 @@
 #include "tee/tpm/device.h"
 
 #include <fmt/format.h>
-#include <tss2/tss2_esys.h>
 #include <tss2/tss2_mu.h>
-#include <tss2/tss2_rc.h>
-#include <tss2/tss2_tctildr.h>
 
 #include <algorithm>
 #include <array>
+
+#include "tee/tpm/tss.h"
 
 namespace coffer::tpm {
 namespace {
@@ -15,20 +14,6 @@ namespace {
 using eventlog::Alg;
 
 constexpr std::uint16_t kRsaBits = 2048;
-
-std::unexpected<Error> tss_error(TSS2_RC rc, std::string_view what) {
-  return fail(Code::kUnavailable, fmt::format("{}: {}", what, Tss2_RC_Decode(rc)));
-}
-
-// What ESAPI hands out is freed by Esys_Free.
-struct EsysFree {
-  template <typename T>
-  void operator()(T* object) const {
-    Esys_Free(object);
-  }
-};
-template <typename T>
-using Owned = std::unique_ptr<T, EsysFree>;
 
 Result<TPML_PCR_SELECTION> to_tss(const std::vector<PcrSelection>& selections) {
   TPML_PCR_SELECTION out{};
@@ -93,21 +78,6 @@ void collect(const TPML_PCR_SELECTION& read, const TPML_DIGEST& digests, PcrBank
 
 }  // namespace
 
-struct Tpm::State {
-  TSS2_TCTI_CONTEXT* tcti = nullptr;
-  ESYS_CONTEXT* esys = nullptr;
-  ESYS_TR ak = ESYS_TR_NONE;
-
-  State() = default;
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
-  ~State() {
-    if (ak != ESYS_TR_NONE) static_cast<void>(Esys_FlushContext(esys, ak));
-    if (esys != nullptr) Esys_Finalize(&esys);
-    if (tcti != nullptr) Tss2_TctiLdr_Finalize(&tcti);
-  }
-};
-
 Tpm::Tpm(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Tpm::Tpm(Tpm&&) noexcept = default;
 Tpm& Tpm::operator=(Tpm&&) noexcept = default;
@@ -139,12 +109,7 @@ Result<Bytes> Tpm::create_ak() {
                                         &creation, &state_->ak, &raw, nullptr, nullptr, nullptr);
   if (rc != TSS2_RC_SUCCESS) return tss_error(rc, "create attestation key");
   const Owned<TPM2B_PUBLIC> out(raw);
-  Bytes bytes(sizeof(TPM2B_PUBLIC));
-  std::size_t size = 0;
-  const TSS2_RC packed = Tss2_MU_TPM2B_PUBLIC_Marshal(out.get(), bytes.data(), bytes.size(), &size);
-  if (packed != TSS2_RC_SUCCESS) return tss_error(packed, "write attestation key");
-  bytes.resize(size);
-  return bytes;
+  return marshal(*out);
 }
 
 Result<SignedQuote> Tpm::quote(BytesView nonce, const std::vector<PcrSelection>& selections) {

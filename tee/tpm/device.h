@@ -8,8 +8,10 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "tee/attester.h"
 #include "tee/tpm/attest.h"
+#include "tee/tpm/credential.h"
 #include "tee/tpm/verify.h"
 
 namespace coffer::tpm {
@@ -35,6 +37,12 @@ class Tpm {
   // A primary key of the endorsement hierarchy: RSA 2048, RSASSA with SHA-256, restricted, fixed to
   // this TPM. The same each time, until the TPM is cleared. Gives its TPM2B_PUBLIC.
   [[nodiscard]] Result<Bytes> create_ak();
+  // The endorsement key of the TCG's default template (EK Credential Profile 2.5, L-1: RSA 2048),
+  // made and flushed again: its TPM2B_PUBLIC, which the maker's EK certificate vouches for.
+  [[nodiscard]] Result<Bytes> endorsement_key();
+  // The secret of a credential that was made for our endorsement key and attestation key.
+  // kFailedPrecondition before create_ak(); kPermissionDenied when it was made for other keys.
+  [[nodiscard]] Result<SecretBytes> activate(const Credential& credential);
   // kFailedPrecondition before create_ak(). `nonce`: at most 64 bytes.
   [[nodiscard]] Result<SignedQuote> quote(BytesView nonce,
                                           const std::vector<PcrSelection>& selections);

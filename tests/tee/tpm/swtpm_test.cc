@@ -198,6 +198,51 @@ TEST_F(SwtpmTest, MakesTheSameRestrictedKeyEachTime) {
   EXPECT_EQ(parse_attestation_key(first).value().restricted, true);
 }
 
+TEST_F(SwtpmTest, GivesBackASecretForItsTwoKeys) {
+  Tpm tpm = open();
+  const Bytes ek = tpm.endorsement_key().value();
+  const Bytes name = object_name(tpm.create_ak().value()).value();
+  const Credential credential = make_credential(ek, name, kNonce).value();
+  const auto secret = tpm.activate(credential);
+  ASSERT_TRUE(secret) << secret.error().to_string();
+  EXPECT_EQ(to_hex(secret->view()), to_hex(kNonce));
+  // Nothing is left behind in the TPM, so that it can be done any number of times.
+  for (int i = 0; i < 8; ++i) EXPECT_TRUE(tpm.activate(credential)) << i;
+}
+
+TEST_F(SwtpmTest, KeepsASecretForOtherKeys) {
+  Tpm tpm = open();
+  const Bytes ek = tpm.endorsement_key().value();
+  const Bytes name = object_name(tpm.create_ak().value()).value();
+  Bytes other_name = name;
+  other_name.back() ^= 1;
+  const auto denied = [&](const Credential& credential) {
+    const auto secret = tpm.activate(credential);
+    return !secret && secret.error().code() == Code::kPermissionDenied;
+  };
+  EXPECT_TRUE(denied(make_credential(ek, other_name, kNonce).value()));
+  Credential bent = make_credential(ek, name, kNonce).value();
+  bent.id_object.back() ^= 1;
+  EXPECT_TRUE(denied(bent));
+  const auto other = Swtpm::start().value();
+  const Bytes other_ek = Tpm::open(other->tcti()).value().endorsement_key().value();
+  EXPECT_TRUE(denied(make_credential(other_ek, name, kNonce).value()));
+  bent.id_object.pop_back();
+  EXPECT_EQ(tpm.activate(bent).error().code(), Code::kInvalidArgument);
+}
+
+TEST_F(SwtpmTest, MakesNoCredentialForOtherKindsOfKeys) {
+  Tpm tpm = open();
+  const Bytes ek = tpm.endorsement_key().value();
+  const Bytes ak = tpm.create_ak().value();
+  const Bytes name = object_name(ak).value();
+  EXPECT_EQ(make_credential(ak, name, kNonce).error().code(), Code::kUnimplemented);
+  EXPECT_EQ(make_credential(ek, name, {}).error().code(), Code::kInvalidArgument);
+  EXPECT_EQ(make_credential(ek, name, Bytes(33)).error().code(), Code::kInvalidArgument);
+  EXPECT_FALSE(make_credential(BytesView(ek).first(100), name, kNonce));
+  EXPECT_EQ(parse_tpm_public(ek).value().restricted, false) << "it signs nothing";
+}
+
 TEST_F(SwtpmTest, RefusesWhatItCannotAsk) {
   Tpm tpm = open();
   EXPECT_EQ(tpm.quote(kNonce, selection({4})).error().code(), Code::kFailedPrecondition);
