@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 
 #include "tee/sev-snp/claims.h"
 #include "tee/sev-snp/id_block.h"
