@@ -3,7 +3,6 @@
 
 #include "tee/emulator/der_writer.h"
 #include "tee/sev-snp/cert_table.h"
-#include "tee/sev-snp/launch_digest.h"
 #include "tests/tee/sev-snp/fake_machine.h"
 
 namespace coffer::snp {
@@ -233,60 +232,12 @@ TEST(Mistakes, AMalleatedSignatureIsNoIdentity) {
   EXPECT_EQ(a.to_table(), b.to_table());
 }
 
-// --- certificate tables and firmware
+// --- certificate tables
 
 TEST(Mistakes, ATableEntryThatWraps32BitsIsRefused) {
   Bytes table = amd().certificate_table();
   std::fill_n(table.begin() + 20, 4, std::uint8_t{0xFF});
   EXPECT_FALSE(parse_cert_table(table));
-}
-
-// A firmware image of one page with one SEV metadata section.
-Bytes firmware(std::uint32_t type) {
-  Bytes image(4096);
-  const auto put_u32 = [&](std::size_t at, std::uint32_t value) {
-    for (unsigned i = 0; i < 4; ++i) image[at + i] = static_cast<std::uint8_t>(value >> (8 * i));
-  };
-  const auto put = [&](std::size_t at, BytesView bytes) {
-    std::ranges::copy(bytes, image.begin() + static_cast<std::ptrdiff_t>(at));
-  };
-  const std::size_t end = image.size() - 32;
-  put(end - 16, *from_hex("de82b596b21ff745baeaa366c55a082d"));
-  put_u32(end - 18, 18 + 22);
-  put(end - 16, *from_hex("de82b596b21ff745baeaa366c55a082d"));
-  put(end - 34, *from_hex("666588dc4a989847a75e5585a7bf67cc"));
-  image[end - 36] = 22;
-  put_u32(end - 40, 4096);
-  put(0, as_bytes("ASEV"));
-  put_u32(4, 28);
-  put_u32(8, 1);
-  put_u32(12, 1);
-  put_u32(16, 0x800000);
-  put_u32(20, 0x1000);
-  put_u32(24, type);
-  return image;
-}
-
-TEST(Mistakes, ASectionsTypeIsComparedWholeNotByItsLowOctet) {
-  EXPECT_TRUE(parse_sev_metadata(firmware(0x10)));
-  EXPECT_FALSE(parse_sev_metadata(firmware(0x110)));
-  EXPECT_FALSE(parse_sev_metadata(firmware(0x0)));
-  EXPECT_FALSE(parse_sev_metadata(firmware(0x5)));
-}
-
-TEST(Mistakes, WhiteSpaceOfTheCommandLineCounts) {
-  EXPECT_NE(hash_kernel({}, {}, "a").cmdline, hash_kernel({}, {}, "a ").cmdline);
-  EXPECT_NE(hash_kernel({}, {}, "a").cmdline, hash_kernel({}, {}, " a").cmdline);
-}
-
-TEST(Mistakes, AKernelIsNotMeasuredWhereItsHashesHaveNoPlace) {
-  const Bytes image = firmware(0x1);
-  const SnpLaunch launch{.firmware = *measure_firmware(image),
-                         .metadata = *parse_sev_metadata(image),
-                         .kernel = hash_kernel({}, {}, "")};
-  const auto digest = snp_launch_digest(launch, {.count = 1});
-  ASSERT_FALSE(digest);
-  EXPECT_EQ(digest.error().code(), Code::kFailedPrecondition);
 }
 
 }  // namespace
