@@ -14,6 +14,7 @@
 #include "shim/bootstrap/options.h"
 #include "shim/bootstrap/start.h"
 #include "shim/sandbox/mounts.h"
+#include "shim/sandbox/phases.h"
 #include "shim/task/serve.h"
 
 namespace {
@@ -42,6 +43,7 @@ Status serve_forever(const ShimOptions& options) {
   serving.containerd_namespace = options.containerd_namespace;
   serving.ttrpc_address = environment("TTRPC_ADDRESS");
   serving.env_config = environment("KATA_CONF_FILE");
+  serving.started = environment(kStartedVariable);
   serving.log = make_logger(options);
   auto status = enter_private_mount_namespace();
   if (status) status = serve(serving, system_host());

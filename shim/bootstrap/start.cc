@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "rpc/protos/bootstrap.pb.h"
 #include "shim/bootstrap/socket.h"
+#include "shim/sandbox/phases.h"
 #include "shim/sandbox/role.h"
 
 namespace coffer::shim {
@@ -162,6 +163,8 @@ std::string format_answer(AnswerForm form, std::string_view address) {
 }
 
 Result<std::string> start(const ShimOptions& options) {
+  // Inherited by the server.
+  ::setenv(kStartedVariable, to_text(Phases::Clock::now()).c_str(), 1);
   COFFER_TRY(const std::string input, read_stdin());
   const StartRequest request =
       read_start_request(input, options, std::getenv("GRPC_ADDRESS") != nullptr);

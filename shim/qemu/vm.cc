@@ -89,6 +89,7 @@ struct VirtualMachine::State {
   std::string panic;     // its reason, once the guest has panicked
   std::string shutdown;  // QMP SHUTDOWN's reason, once it came
   bool stopping = false;
+  std::optional<std::chrono::steady_clock::time_point> agent_opened;
   VmSpec disks;  // only how disks are to be opened
   std::array<std::string, kHotplugSlots + 1> slots;
   std::map<std::string, bool> plugged;  // device id; true once QEMU reports it deleted
@@ -109,6 +110,9 @@ void VirtualMachine::State::on_event(const QmpMessage& event) {
     if (shutdown.empty()) shutdown = "guest-shutdown";
   } else if (event.name == "GUEST_PANICKED") {
     if (panic.empty()) panic = "reported by its panic device";
+  } else if (event.name == "VSERPORT_CHANGE") {
+    // The agent's is the only port.
+    if (!agent_opened) agent_opened = std::chrono::steady_clock::now();
   } else if (event.name == "DEVICE_DELETED") {
     const auto it = plugged.find(data_text(event.data, "device"));
     if (it != plugged.end()) it->second = true;
@@ -315,6 +319,9 @@ Task<Result<std::unique_ptr<VirtualMachine>>> VirtualMachine::start(asio::any_io
 int VirtualMachine::pid() const { return state_->child.pid(); }
 int VirtualMachine::pidfd() const { return state_->child.pidfd(); }
 Fd VirtualMachine::take_agent_socket() { return std::move(state_->agent); }
+std::optional<std::chrono::steady_clock::time_point> VirtualMachine::agent_opened_at() const {
+  return state_->agent_opened;
+}
 bool VirtualMachine::running() const { return !state_->exit.ready(); }
 
 Task<std::optional<VmExit>> VirtualMachine::wait_exit(Deadline deadline) {

@@ -64,6 +64,9 @@ class VirtualMachine {
   // vsock: not valid; connect to (guest_cid, port).
   [[nodiscard]] Fd take_agent_socket();
 
+  // When the guest opened its end of that port, once it has (virtio-serial only).
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> agent_opened_at() const;
+
   // Any number of waiters, also after the end. Empty at the deadline.
   [[nodiscard]] Task<std::optional<VmExit>> wait_exit(Deadline deadline = {});
   [[nodiscard]] bool running() const;

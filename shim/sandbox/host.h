@@ -12,6 +12,7 @@
 #include "shim/sandbox/cgroup.h"
 #include "shim/sandbox/leftovers.h"
 #include "shim/sandbox/machine.h"
+#include "shim/sandbox/phases.h"
 #include "shim/sandbox/shares.h"
 #include "shim/sandbox/state.h"
 
@@ -31,6 +32,8 @@ struct Host {
   std::function<Result<bool>(const HypervisorConfig&, Tee, Logger log)> use_kvm;
   HostTees tees;
   std::uint32_t cpus = 1;
+  Phases::Clock::time_point started = Phases::Clock::now();  // the `start` command
+  Phases::Clock::time_point serving = started;               // the server it left behind
   std::uint64_t memory_mib = 0;
   Undo undo;
 };

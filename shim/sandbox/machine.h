@@ -31,6 +31,11 @@ class Machine {
   // Empty at the deadline. Any number of waiters, also after the end.
   [[nodiscard]] virtual Task<std::optional<VmExit>> wait_exit(Deadline deadline) = 0;
   [[nodiscard]] virtual Task<VmExit> stop(std::chrono::milliseconds grace) = 0;
+  // When the guest opened its end of the agent's port; empty where that is not seen (vsock).
+  [[nodiscard]] virtual std::optional<std::chrono::steady_clock::time_point> agent_opened_at()
+      const {
+    return std::nullopt;
+  }
   // Returns the PCI path that the agent finds the disk by.
   [[nodiscard]] virtual Task<Result<std::string>> plug_disk(VmDisk disk) = 0;
   [[nodiscard]] virtual Task<Status> unplug_disk(std::string id) = 0;

@@ -73,6 +73,9 @@ class QemuMachine final : public Machine {
     return vm_->plug_disk(std::move(disk));
   }
   Task<Status> unplug_disk(std::string id) override { return vm_->unplug_disk(std::move(id)); }
+  std::optional<std::chrono::steady_clock::time_point> agent_opened_at() const override {
+    return vm_->agent_opened_at();
+  }
   std::string diagnosis() const override {
     return describe_boot(vm_->boot_stage(), vm_->stderr_tail(), vm_->console_tail());
   }

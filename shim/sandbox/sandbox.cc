@@ -97,6 +97,9 @@ Task<Result<std::unique_ptr<Sandbox>>> Sandbox::boot(asio::any_io_executor execu
 }
 
 Task<Status> Sandbox::bring_up(BootRequest request) {
+  phases_.begin(host_.started);
+  phases_.mark("shim_start", host_.serving);
+  phases_.begin();
   COFFER_CO_TRY_VOID(configure(request));
   COFFER_CO_TRY(state_.shim, identify(::getpid()));
   COFFER_CO_TRY_VOID(save());
@@ -203,6 +206,7 @@ Task<Status> Sandbox::start_vm(const BootRequest& request) {
   if (!machine) co_return std::unexpected(std::move(machine).error());
   machine_ = *std::move(machine);
   pid_ = static_cast<std::uint32_t>(machine_->pid());
+  phases_.mark("qemu_exec");
   if (const auto helper = identify(machine_->pid())) state_.helpers.push_back(*helper);
   log_.info(
       "virtual machine started",
@@ -222,6 +226,8 @@ Task<Status> Sandbox::reach_agent() {
     reached = std::unexpected(std::move(socket).error());
   }
   if (reached) {
+    if (const auto opened = machine_->agent_opened_at()) phases_.mark("kernel_to_agent", *opened);
+    phases_.mark("agent_ready");
     log_.info("agent is ready");
     co_return Status{};
   }
@@ -279,6 +285,16 @@ Task<Status> Sandbox::create_sandbox(const BootRequest& request) {
   add_kernel_modules(create, config_.agent.kernel_modules);
   Status created = co_await agent_->command("CreateSandbox", std::move(create));
   co_return created;
+}
+
+void Sandbox::note_started() {
+  if (phases_.finished()) return;
+  phases_.mark("started");
+  phases_.finish();
+  log_.info("start-up phases", {{"phases", phases_.to_json()}});
+  const auto file = state_file(host_.state_root, id_).parent_path() / "phases.json";
+  const Status written = write_file_atomic(file, phases_.to_json());
+  if (!written) log_.warn("start-up phases are not recorded", {{"error", written.error()}});
 }
 
 Task<void> Sandbox::watch_vm() {

@@ -69,6 +69,9 @@ class Sandbox {
   // Removes it from the guest and takes its shares back. What fails is logged.
   Task<void> remove_container(std::string id);
 
+  // A container's process runs: ends the record of the pod's start.
+  void note_started();
+
   // Ends the VM and undoes everything, the record included. Repeating waits for the first.
   Task<void> stop();
   // Set when the VM or the agent is gone, for whatever reason.
@@ -114,6 +117,7 @@ class Sandbox {
   OnOom on_oom_;
   Logger log_;
   Config config_;
+  Phases phases_;
   Tee tee_ = Tee::kNone;
   std::string initdata_;
   SharedFs shared_fs_ = SharedFs::kNone;

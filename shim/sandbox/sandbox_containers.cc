@@ -71,7 +71,11 @@ Task<Status> Sandbox::create_container(ContainerRequest request) {
   *create.mutable_oci() = std::move(request.spec);
   const std::chrono::milliseconds timeout(config_.agent.create_container_timeout_ms);
   Status created = co_await agent_->command("CreateContainer", std::move(create), timeout);
-  if (!created) co_await release(id);
+  if (created) {
+    phases_.mark("container_created");
+  } else {
+    co_await release(id);
+  }
   co_return created;
 }
 

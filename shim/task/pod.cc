@@ -178,6 +178,7 @@ Task<Result<std::uint32_t>> Pod::start(std::string id, std::string exec_id) {
   const AsyncMutex::Lock lock = co_await container->mutex().lock();
   Status started = co_await container->start(exec_id);
   if (!started) co_return std::unexpected(std::move(started).error());
+  if (exec_id.empty()) sandbox_->note_started();
   co_return container->pid();
 }
 

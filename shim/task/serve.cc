@@ -80,6 +80,8 @@ Task<void> run(const ServeOptions& options, const Host& host) {
 
 Status serve(const ServeOptions& options, Host host) {
   host.socket = socket_path_of(options.listener);
+  host.started = moment_of(options.started);
+  host.serving = Phases::Clock::now();
   asio::io_context loop(1);
   bool finished = false;
   asio::co_spawn(

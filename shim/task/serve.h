@@ -12,6 +12,7 @@ struct ServeOptions {
   std::string containerd_namespace;
   std::string ttrpc_address;  // containerd's; events go there
   std::string env_config;     // KATA_CONF_FILE
+  std::string started;        // kStartedVariable
   int listener = 3;
   Logger log;
 };
