@@ -2,11 +2,22 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <charconv>
+
 namespace coffer::tee {
 namespace {
 
 constexpr std::size_t kMaxArcs = 32;
 constexpr std::uint8_t kLongForm = 0x80;
+
+// A certificate has some fifty arcs: to_chars, as formatting would show in a verification's time.
+void append_arc(std::string& out, std::uint64_t arc) {
+  std::array<char, 20> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), arc).ptr;
+  if (!out.empty()) out += '.';
+  out.append(digits.data(), end);
+}
 
 }  // namespace
 
@@ -107,9 +118,10 @@ Result<std::string> oid_text(BytesView content) {
     if (++arcs > kMaxArcs) return bad("too many arcs");
     if (arcs == 1) {
       const std::uint64_t root = arc < 80 ? arc / 40 : 2;
-      out = fmt::format("{}.{}", root, arc - root * 40);
+      append_arc(out, root);
+      append_arc(out, arc - root * 40);
     } else {
-      out += fmt::format(".{}", arc);
+      append_arc(out, arc);
     }
     arc = 0;
   }

@@ -18,6 +18,9 @@
 #include "tee/der.h"
 
 namespace coffer::tee {
+
+std::size_t curve_size(Curve curve) { return curve == Curve::kP256 ? 32 : 48; }
+
 namespace {
 
 constexpr int kMaxRsaBits = 8192;
@@ -120,16 +123,59 @@ std::optional<Curve> curve_of(EVP_PKEY* key) {
   return std::nullopt;
 }
 
-// Explicit curve parameters let an attacker choose the group: the parameters must be an OID.
-Status refuse_explicit_curve(BytesView spki) {
+constexpr std::string_view kOidP256 = "1.2.840.10045.3.1.7";
+constexpr std::string_view kOidP384 = "1.3.132.0.34";
+
+struct EcSpki {
+  Curve curve;
+  BytesView x, y;
+};
+
+// Nothing for RSA. Read here and not by OpenSSL: explicit curve parameters would let an attacker
+// choose the group, and its decoder takes as long as two signature checks. RFC 5480, section 2.
+Result<std::optional<EcSpki>> read_ec_spki(BytesView spki) {
   DerReader outer(spki, "SubjectPublicKeyInfo");
   COFFER_TRY(DerReader info, outer.enter(DerTag::kSequence));
   COFFER_TRY_VOID(outer.expect_end());
   COFFER_TRY(DerReader algorithm, info.enter(DerTag::kSequence));
   COFFER_TRY(const std::string oid, algorithm.oid());
-  if (oid != kOidEcPublicKey) return {};
-  COFFER_TRY_VOID(algorithm.oid());
-  return algorithm.expect_end();
+  if (oid != kOidEcPublicKey) return std::nullopt;
+  COFFER_TRY(const std::string group, algorithm.oid());
+  COFFER_TRY_VOID(algorithm.expect_end());
+  if (group != kOidP256 && group != kOidP384) {
+    return bad_key("EC key on another curve than P-256 and P-384");
+  }
+  const Curve curve = group == kOidP256 ? Curve::kP256 : Curve::kP384;
+  COFFER_TRY(const BytesView bits, info.expect(DerTag::kBitString));
+  COFFER_TRY_VOID(info.expect_end());
+  const std::size_t size = curve_size(curve);
+  if (bits.size() != 2 + 2 * size || bits[0] != 0 || bits[1] != POINT_CONVERSION_UNCOMPRESSED) {
+    return bad_key("want an uncompressed point of the curve's size");
+  }
+  return EcSpki{.curve = curve, .x = bits.subspan(2, size), .y = bits.last(size)};
+}
+
+// A key of that curve without a point, from which others are made: looking the curve up by name
+// takes longer than the copy. Null when OpenSSL lacks the curve.
+std::shared_ptr<EVP_PKEY> make_curve_template(Curve curve) {
+  std::string group = group_name(curve);
+  std::array<OSSL_PARAM, 2> parameters{
+      OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group.data(), 0),
+      OSSL_PARAM_construct_end()};
+  const PkeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
+  EVP_PKEY* key = nullptr;
+  if (!context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
+      EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_KEY_PARAMETERS, parameters.data()) != 1) {
+    return nullptr;
+  }
+  return {key, EVP_PKEY_free};
+}
+
+// Never written to once made.
+EVP_PKEY* curve_template(Curve curve) {
+  static const std::shared_ptr<EVP_PKEY> p256 = make_curve_template(Curve::kP256);
+  static const std::shared_ptr<EVP_PKEY> p384 = make_curve_template(Curve::kP384);
+  return (curve == Curve::kP256 ? p256 : p384).get();
 }
 
 BigNum coordinate(EVP_PKEY* key, const char* name) {
@@ -139,8 +185,6 @@ BigNum coordinate(EVP_PKEY* key, const char* name) {
 }
 
 }  // namespace
-
-std::size_t curve_size(Curve curve) { return curve == Curve::kP256 ? 32 : 48; }
 
 Result<PublicKey> PublicKey::adopt(evp_pkey_st* key) {
   const ClearErrors clear;
@@ -154,7 +198,8 @@ Result<PublicKey> PublicKey::adopt(evp_pkey_st* key) {
   const auto curve = curve_of(key);
   if (!curve) return bad_key("EC key on another curve than P-256 and P-384");
   const PkeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
-  if (!context || EVP_PKEY_public_check(context.get()) != 1) {
+  // The curves' cofactor is 1: a point on them that is not infinity is in the group.
+  if (!context || EVP_PKEY_public_check_quick(context.get()) != 1) {
     return bad_key("point is not on the curve");
   }
   return PublicKey(std::move(owned), curve);
@@ -162,7 +207,8 @@ Result<PublicKey> PublicKey::adopt(evp_pkey_st* key) {
 
 Result<PublicKey> PublicKey::from_spki(BytesView spki) {
   const ClearErrors clear;
-  COFFER_TRY_VOID(refuse_explicit_curve(spki));
+  COFFER_TRY(const auto ec, read_ec_spki(spki));
+  if (ec) return from_ec_point(ec->curve, ec->x, ec->y);
   const unsigned char* at = spki.data();
   EVP_PKEY* key = d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size()));
   return adopt(key);
@@ -175,16 +221,11 @@ Result<PublicKey> PublicKey::from_ec_point(Curve curve, BytesView x, BytesView y
   Bytes point{POINT_CONVERSION_UNCOMPRESSED};
   point.insert(point.end(), x.begin(), x.end());
   point.insert(point.end(), y.begin(), y.end());
-  std::string group = group_name(curve);
-  const std::array<OSSL_PARAM, 3> parameters{
-      OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group.data(), 0),
-      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()),
-      OSSL_PARAM_construct_end()};
-  const PkeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
-  EVP_PKEY* key = nullptr;
-  if (!context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
-      EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY,
-                        const_cast<OSSL_PARAM*>(parameters.data())) != 1) {
+  EVP_PKEY* base = curve_template(curve);
+  EVP_PKEY* key = base == nullptr ? nullptr : EVP_PKEY_dup(base);
+  if (key == nullptr) return fail(Code::kInternal, "read public key: OpenSSL lacks the curve");
+  if (EVP_PKEY_set1_encoded_public_key(key, point.data(), point.size()) != 1) {
+    EVP_PKEY_free(key);
     return bad_key("point is not on the curve");
   }
   return adopt(key);

@@ -1,6 +1,7 @@
 // Certificates and revocation lists as people hand them over: PEM or DER, one or many, any order.
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct X509BundleLimits {
   std::size_t max_objects = 64;
   // False: only white space may stand between PEM blocks, as in a quote's certification data.
   bool text_between_blocks = true;
+  // Parsed before: what is equal to one of them, octet for octet, is copied.
+  std::span<const Certificate> known = {};
 };
 
 // PEM (CERTIFICATE and X509 CRL blocks, RFC 7468; trailing NUL octets are tolerated) or DER values

@@ -52,6 +52,10 @@ class CollateralSet {
   [[nodiscard]] const tee::Certificate* known_pck_ca() const {
     return known_pck_ca_ ? &*known_pck_ca_ : nullptr;
   }
+  // Of the issuer chain what could be read, believed or not: the quote usually has the same.
+  [[nodiscard]] const std::vector<tee::Certificate>& crl_issuer_chain() const {
+    return crl_issuer_chain_;
+  }
 
  private:
   CollateralSet() = default;

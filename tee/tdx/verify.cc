@@ -8,10 +8,13 @@ namespace coffer::tdx {
 namespace {
 
 // Exactly PEM, with nothing but white space between the blocks.
-Result<std::vector<tee::Certificate>> read_pck_chain(BytesView pem) {
+Result<std::vector<tee::Certificate>> read_pck_chain(BytesView pem,
+                                                     const CollateralSet& collateral) {
   if (!tee::looks_like_pem(pem)) return fail(Code::kInvalidArgument, "is not PEM");
   COFFER_TRY(auto bundle, tee::parse_x509_bundle(pem, "PCK chain",
-                                                 {.max_objects = 4, .text_between_blocks = false}));
+                                                 {.max_objects = 4,
+                                                  .text_between_blocks = false,
+                                                  .known = collateral.crl_issuer_chain()}));
   if (!bundle.crls.empty()) return fail(Code::kInvalidArgument, "holds a CRL");
   return std::move(bundle.certificates);
 }
@@ -22,7 +25,7 @@ void add(tee::Verdict& verdict, const Checks& checks) {
 
 void check_platform(const Quote& quote, const CollateralSet& collateral, const Expectations& want,
                     tee::UnixTime time, tee::Verdict& verdict) {
-  auto read = read_pck_chain(quote.pck_chain_pem);
+  auto read = read_pck_chain(quote.pck_chain_pem, collateral);
   if (!verdict.add("pck_chain.format", read.has_value(), "PEM certificates",
                    read ? "PEM certificates" : read.error().to_string(), kQuoteSpec)) {
     return;

@@ -27,6 +27,8 @@ TEST(UtcTime, FormatsWhatItReads) {
        {"1970-01-01T00:00:00Z", "2026-01-15T12:34:56Z", "2045-10-22T17:23:05Z"}) {
     EXPECT_EQ(format_rfc3339(*parse_rfc3339(text)), text);
   }
+  EXPECT_EQ(format_rfc3339(253402300799), "9999-12-31T23:59:59Z");
+  EXPECT_EQ(format_rfc3339(253402300800), "@253402300800");
 }
 
 }  // namespace
