@@ -37,10 +37,10 @@ TEST_P(EcSpki, RefusesAPointThatIsNotOnTheCurve) {
 }
 
 TEST_P(EcSpki, RefusesOtherFormsOfThePoint) {
-  for (const std::uint8_t form : {0x00, 0x02, 0x03, 0x05, 0x06, 0x07}) {
+  for (const unsigned form : {0x00U, 0x02U, 0x03U, 0x05U, 0x06U, 0x07U}) {
     Bytes other = spki_;
-    other[point()] = form;
-    EXPECT_FALSE(PublicKey::from_spki(other)) << int{form};
+    other[point()] = static_cast<std::uint8_t>(form);
+    EXPECT_FALSE(PublicKey::from_spki(other)) << form;
   }
   spki_[point() - 1] = 1;  // unused bits
   EXPECT_FALSE(PublicKey::from_spki(spki_));
