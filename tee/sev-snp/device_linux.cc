@@ -155,9 +155,12 @@ Result<tee::Evidence> LinuxAttester::evidence(BytesView report_data) {
         Code::kInvalidArgument,
         fmt::format("ask for SNP report: {} bytes of report data, want 1..64", report_data.size()));
   }
+  // The kernel takes nothing but the whole field.
+  Bytes padded(report_data.begin(), report_data.end());
+  padded.resize(kReportDataSize);
   COFFER_TRY(const auto provider, tee::tsm_provider(settings_.paths.tsm_report));
   if (!provider) {
-    return ioctl_report(settings_.paths.sev_guest, report_data, settings_.vmpl.value_or(0));
+    return ioctl_report(settings_.paths.sev_guest, padded, settings_.vmpl.value_or(0));
   }
   if (*provider != "sev_guest") {
     return fail(Code::kFailedPrecondition,
@@ -165,7 +168,7 @@ Result<tee::Evidence> LinuxAttester::evidence(BytesView report_data) {
   }
   COFFER_TRY(tee::TsmReport report,
              tee::tsm_report(settings_.paths.tsm_report,
-                             {.inblob = report_data, .privilege_level = settings_.vmpl}));
+                             {.inblob = padded, .privilege_level = settings_.vmpl}));
   return tee::Evidence{.tee = "snp",
                        .report = std::move(report.outblob),
                        .auxiliary = std::move(report.auxblob),
