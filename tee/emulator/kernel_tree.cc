@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::string_view kReports = "/sys/kernel/config/tsm/report";
 constexpr std::string_view kMeasurements = "/sys/devices/virtual/misc/tdx_guest/measurements";
-constexpr unsigned kDirectoryMode = 0755, kReadMode = 0400, kWriteMode = 0200,
-                   kReadWriteMode = 0600;
+constexpr unsigned kDirectoryMode = 0755, kReadMode = 0444, kWriteMode = 0200,
+                   kReadWriteMode = 0644, kOwnerRead = 0400;
 constexpr std::size_t kMaxEntries = 1024;
 
 // `path` without `folder` and the slash behind it; nothing when it is not below it.
@@ -123,7 +123,7 @@ OrErrno<std::uint64_t> KernelTree::open(std::string_view path, Access access) {
   auto node = find(path);
   if (!node) return std::unexpected(node.error());
   if (node->info.directory) return std::unexpected(EISDIR);
-  const unsigned needed = access == Access::kRead ? kReadMode : kWriteMode;
+  const unsigned needed = access == Access::kRead ? kOwnerRead : kWriteMode;
   if ((node->info.mode & needed) == 0) return std::unexpected(EACCES);
   const std::uint64_t handle = next_handle_++;
   handles_.emplace(handle, Handle{.node = *std::move(node), .access = access});

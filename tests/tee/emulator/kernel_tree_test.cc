@@ -86,7 +86,7 @@ TEST_F(Tree, ARequestHasTheProvidersAttributes) {
   EXPECT_THAT(*tree_.list(path("")), ElementsAre("auxblob", "generation", "inblob", "outblob",
                                                  "privlevel", "privlevel_floor", "provider"));
   EXPECT_EQ(tree_.info(path("inblob"))->mode, 0200U);
-  EXPECT_EQ(tree_.info(path("outblob"))->mode, 0400U);
+  EXPECT_EQ(tree_.info(path("outblob"))->mode, 0444U);
   EXPECT_EQ(*read(path("provider")), "sev_guest\n");
   EXPECT_EQ(*read(path("privlevel_floor")), "0\n");
   EXPECT_EQ(tree_.open(path("inblob"), Access::kRead).error(), EACCES);
