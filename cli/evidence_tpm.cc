@@ -4,16 +4,17 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
+#include "cli/direct_boot.h"
 #include "cli/evidence.h"
 #include "cli/evidence_io.h"
-#include "tee/tpm/verify.h"
 
 namespace coffer::cli {
 namespace {
 
 constexpr std::string_view kVerifyHelp =
     "Verifies a TPM quote: signature, nonce, PCR selection, PCR values, event log. Whether the\n"
-    "attestation key is that of a TPM you trust is yours to know.\n\n"
+    "attestation key is that of a TPM you trust is yours to know.\n"
+    "With --kernel the PCRs must be those of that direct boot, as `measure tpm` computes them.\n\n"
     "Example: coffer evidence verify --tee tpm --quote quote.bin --signature sig.bin --ak ak.pub "
     "\\\n"
     "           --pcrs pcrs.json --nonce 00112233 --require-pcrs 4,9";
@@ -24,6 +25,7 @@ constexpr std::string_view kShowHelp =
 struct Settings {
   std::string tee, quote, signature, ak, pcrs, event_log, nonce, bank, required, policy, time;
   std::vector<std::string> values;
+  BootFlags boot;
   bool json = false;
 };
 
@@ -56,6 +58,12 @@ Result<tpm::Expectations> read_expectations(const Settings& s) {
     COFFER_TRY_VOID(tpm::apply_policy(policy, want));
   }
   COFFER_TRY_VOID(apply_options(s, want));
+  if (!s.boot.kernel.empty()) {
+    COFFER_TRY(const BootFiles files, BootFiles::read(s.boot));
+    COFFER_TRY_VOID(tpm::expect_boot(files.boot(), files.reference(), want));
+  } else if (!(s.boot.initrd + s.boot.append + s.boot.memory + s.boot.reference).empty()) {
+    return bad("--kernel", "is needed with --initrd, --append, --memory and --reference-log");
+  }
   return want;
 }
 
@@ -93,6 +101,7 @@ void declare(Options& options, Settings& s) {
       .value("--policy", &s.policy, "JSON file of expectations")
       .value("--time", &s.time, "accepted and not used: a TPM quote has no validity")
       .flag("--json", &s.json, "print the verdict as JSON");
+  declare_boot(options, s.boot);
 }
 
 Result<nlohmann::json> show(const std::string& path) {

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
+#include "cli/memory_size.h"
 #include "tee/eventlog/event_log.h"
 #include "tee/tdx/mrtd.h"
 #include "tee/tdx/rtmr.h"
@@ -41,20 +41,6 @@ std::unexpected<Error> bad(std::string_view option, std::string_view why) {
   return fail(Code::kInvalidArgument, fmt::format("option '{}': {}", option, why));
 }
 
-// "2G", "512M", "2147483648".
-Result<std::uint64_t> parse_size(std::string_view text) {
-  std::uint64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, value);
-  const std::string_view suffix(at, static_cast<std::size_t>(end - at));
-  const unsigned shift = suffix == "K" ? 10 : suffix == "M" ? 20 : suffix == "G" ? 30 : 0;
-  const bool known = suffix.empty() || shift != 0;
-  if (error != std::errc() || !known || value == 0 || value > (UINT64_MAX >> 1U >> shift)) {
-    return bad("--memory", fmt::format("'{}': want bytes, or a number with K, M or G", text));
-  }
-  return value << shift;
-}
-
 Result<std::optional<tdx::PlatformShape>> platform_shape(const Settings& settings) {
   if (settings.memory.empty() && settings.acpi_digests.empty()) {
     return std::optional<tdx::PlatformShape>();
@@ -65,7 +51,7 @@ Result<std::optional<tdx::PlatformShape>> platform_shape(const Settings& setting
                "RTMR[0] needs it together with three --acpi-digest (table loader, "
                "RSDP, tables)");
   }
-  COFFER_TRY(shape.memory, parse_size(settings.memory));
+  COFFER_TRY(shape.memory, parse_memory_size("--memory", settings.memory));
   for (std::size_t i = 0; i < shape.acpi.size(); ++i) {
     const auto digest = from_hex(settings.acpi_digests[i]);
     if (!digest || digest->size() != shape.acpi[i].size()) {

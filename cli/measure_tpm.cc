@@ -4,8 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/fd.h"
-#include "tee/tpm/predict.h"
+#include "cli/direct_boot.h"
 
 namespace coffer::cli {
 namespace {
@@ -16,10 +15,11 @@ constexpr std::string_view kHelp =
     "--reference-log\n"
     "they are the replay of a recorded log of such a machine.\n\n"
     "example: coffer measure tpm --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0' \\\n"
-    "           --reference-log good.log --output-format json";
+    "           --memory 2G --reference-log good.log --output-format json";
 
 struct Settings {
-  std::string kernel, initrd, append, bank = "sha256", reference, format = "text";
+  BootFlags boot;
+  std::string bank = "sha256", format = "text";
 };
 
 std::unexpected<Error> bad(std::string_view option, std::string_view why) {
@@ -27,31 +27,17 @@ std::unexpected<Error> bad(std::string_view option, std::string_view why) {
 }
 
 Result<tpm::PcrValues> measure(const Settings& settings) {
-  if (settings.kernel.empty()) return bad("--kernel", "is needed");
   const auto bank = eventlog::alg_from_name(settings.bank);
   if (!bank) return bad("--bank", "want sha1, sha256, sha384 or sha512");
-  COFFER_TRY(const std::string kernel, read_file(settings.kernel, std::size_t{1} << 30U));
-  std::string initrd;
-  std::string reference;
-  tpm::DirectBoot boot{.kernel = as_bytes(kernel), .initrd = {}, .command_line = settings.append};
-  if (!settings.initrd.empty()) {
-    COFFER_TRY(initrd, read_file(settings.initrd, std::size_t{4} << 30U));
-    boot.initrd = as_bytes(initrd);
-  }
-  if (settings.reference.empty()) return tpm::predict_pcrs(boot, *bank, nullptr);
-  COFFER_TRY(reference, read_file(settings.reference));
-  COFFER_TRY(const auto log, eventlog::parse_event_log(as_bytes(reference)));
-  return tpm::predict_pcrs(boot, *bank, &log);
+  COFFER_TRY(const BootFiles files, BootFiles::read(settings.boot));
+  return tpm::predict_pcrs(files.boot(), *bank, files.reference());
 }
 
 int run(Args args) {
   Settings settings;
   Options options("measure tpm --kernel K [OPTION]...", kHelp);
-  options.value("--kernel", &settings.kernel, "kernel of a direct boot")
-      .value("--initrd", &settings.initrd, "its initrd")
-      .value("--append", &settings.append, "its command line")
-      .value("--bank", &settings.bank, "sha256 (default), sha1, sha384, sha512")
-      .value("--reference-log", &settings.reference, "take PCR 0, 1 and 7 from this log")
+  declare_boot(options, settings.boot);
+  options.value("--bank", &settings.bank, "sha256 (default), sha1, sha384, sha512")
       .value("--output-format", &settings.format, "text (default) or json");
   if (const auto status = options.parse(args); !status) return report(status.error());
   if (options.help_shown()) return kExitOk;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <tss2/tss2_mu.h>
+#include <tss2/tss2_tcti_device.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +15,7 @@ namespace {
 using eventlog::Alg;
 
 constexpr std::uint16_t kRsaBits = 2048;
+constexpr std::string_view kDevicePrefix = "device:";
 
 Result<TPML_PCR_SELECTION> to_tss(const std::vector<PcrSelection>& selections) {
   TPML_PCR_SELECTION out{};
@@ -78,6 +80,18 @@ void collect(const TPML_PCR_SELECTION& read, const TPML_DIGEST& digests, PcrBank
 
 }  // namespace
 
+// Not by tctildr, which looks for a plugin at run time: a guest image has the libraries that its
+// programs are linked with.
+TSS2_RC Tpm::open_device(const std::string& path, State& state) {
+  std::size_t size = 0;
+  TSS2_RC rc = Tss2_Tcti_Device_Init(nullptr, &size, path.c_str());
+  if (rc != TSS2_RC_SUCCESS) return rc;
+  auto memory = std::make_unique<std::byte[]>(size);
+  rc = Tss2_Tcti_Device_Init(as_tcti(memory.get()), &size, path.c_str());
+  if (rc == TSS2_RC_SUCCESS) state.device = std::move(memory);
+  return rc;
+}
+
 Tpm::Tpm(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Tpm::Tpm(Tpm&&) noexcept = default;
 Tpm& Tpm::operator=(Tpm&&) noexcept = default;
@@ -85,8 +99,11 @@ Tpm::~Tpm() = default;
 
 Result<Tpm> Tpm::open(const std::string& tcti) {
   auto state = std::make_unique<State>();
-  TSS2_RC rc = Tss2_TctiLdr_Initialize(tcti.c_str(), &state->tcti);
-  if (rc == TSS2_RC_SUCCESS) rc = Esys_Initialize(&state->esys, state->tcti, nullptr);
+  TSS2_RC rc = tcti.starts_with(kDevicePrefix)
+                   ? open_device(tcti.substr(kDevicePrefix.size()), *state)
+                   : Tss2_TctiLdr_Initialize(tcti.c_str(), &state->tcti);
+  TSS2_TCTI_CONTEXT* context = state->device ? as_tcti(state->device.get()) : state->tcti;
+  if (rc == TSS2_RC_SUCCESS) rc = Esys_Initialize(&state->esys, context, nullptr);
   if (rc != TSS2_RC_SUCCESS) {
     return fail(Code::kFailedPrecondition,
                 fmt::format("open TPM '{}': {}", tcti, Tss2_RC_Decode(rc)));

@@ -52,6 +52,8 @@ class Tpm {
 
  private:
   struct State;
+  // A TSS2_RC.
+  static std::uint32_t open_device(const std::string& path, State& state);
   explicit Tpm(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

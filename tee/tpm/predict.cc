@@ -1,6 +1,7 @@
 #include "tee/tpm/predict.h"
 
 #include "tee/eventlog/boot_events.h"
+#include "tee/eventlog/qemu_kernel.h"
 
 namespace coffer::tpm {
 namespace {
@@ -30,9 +31,29 @@ Result<Bytes> separator_only(Alg bank) {
   return out.value();
 }
 
-Result<Bytes> boot_manager_code(const DirectBoot& boot, Alg bank) {
+Result<Bytes> kernel_digest(const DirectBoot& boot, Alg bank) {
+  if (!boot.patched_for_memory) return eventlog::authenticode(bank, boot.kernel);
+  eventlog::QemuDirectBoot qemu{
+      .memory = *boot.patched_for_memory, .initrd_size = {}, .command_line = boot.command_line};
+  if (boot.initrd) qemu.initrd_size = boot.initrd->size();
+  COFFER_TRY(const Bytes patched, eventlog::qemu_patched_kernel(boot.kernel, qemu));
+  return eventlog::authenticode(bank, patched);
+}
+
+Result<BootDigests> boot_digests(const DirectBoot& boot, Alg bank) {
+  BootDigests out;
+  COFFER_TRY(out.kernel, kernel_digest(boot, bank));
+  COFFER_TRY(out.command_line,
+             eventlog::load_options_digest(bank, boot.command_line, boot.initrd.has_value()));
+  if (boot.initrd) {
+    COFFER_TRY(out.initrd, eventlog::hash(bank, *boot.initrd));
+  }
+  return out;
+}
+
+Result<Bytes> boot_manager_code(const BootDigests& boot, Alg bank) {
   Register out(bank);
-  COFFER_TRY_VOID(out.extend(eventlog::authenticode(bank, boot.kernel)));
+  COFFER_TRY_VOID(out.extend(boot.kernel));
   COFFER_TRY_VOID(out.extend(eventlog::action_digest(bank, eventlog::kCallingEfiApplication)));
   COFFER_TRY_VOID(out.extend(eventlog::separator_digest(bank)));
   return out.value();
@@ -46,18 +67,14 @@ Result<Bytes> boot_manager_data(Alg bank) {
   return out.value();
 }
 
-Result<Bytes> linux_stub(const DirectBoot& boot, Alg bank) {
+Result<Bytes> linux_stub(const BootDigests& boot, Alg bank) {
   Register out(bank);
-  COFFER_TRY_VOID(
-      out.extend(eventlog::load_options_digest(bank, boot.command_line, boot.initrd.has_value())));
-  if (boot.initrd) COFFER_TRY_VOID(out.extend(eventlog::hash(bank, *boot.initrd)));
+  COFFER_TRY_VOID(out.extend(boot.command_line));
+  if (boot.initrd) COFFER_TRY_VOID(out.extend(*boot.initrd));
   return out.value();
 }
 
-}  // namespace
-
-Result<PcrValues> predict_pcrs(const DirectBoot& boot, Alg bank,
-                               const eventlog::EventLog* reference) {
+Result<PcrValues> predict(const BootDigests& boot, Alg bank, const eventlog::EventLog* reference) {
   PcrValues out;
   for (const unsigned pcr : {2U, 3U, 6U}) {
     COFFER_TRY(out[pcr], separator_only(bank));
@@ -72,6 +89,24 @@ Result<PcrValues> predict_pcrs(const DirectBoot& boot, Alg bank,
     if (it != registers.end()) out[pcr] = std::move(it->second);
   }
   return out;
+}
+
+}  // namespace
+
+Result<PcrValues> predict_pcrs(const DirectBoot& boot, Alg bank,
+                               const eventlog::EventLog* reference) {
+  COFFER_TRY(const BootDigests digests, boot_digests(boot, bank));
+  return predict(digests, bank, reference);
+}
+
+Status expect_boot(const DirectBoot& boot, const eventlog::EventLog* reference,
+                   Expectations& expectations) {
+  COFFER_TRY(BootDigests digests, boot_digests(boot, expectations.bank));
+  COFFER_TRY(auto values, predict(digests, expectations.bank, reference));
+  // What the caller has asked for by value stands.
+  expectations.values.merge(values);
+  expectations.boot = std::move(digests);
+  return {};
 }
 
 }  // namespace coffer::tpm

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_rc.h>
+#include <tss2/tss2_tcti.h>
 #include <tss2/tss2_tctildr.h>
 
+#include <cstddef>
 #include <memory>
 #include <string_view>
 
@@ -44,11 +46,18 @@ class Transient {
   ESYS_TR handle_ = ESYS_TR_NONE;
 };
 
+// SAFETY: tpm2-tss defines a context as a block of the size that it asked for, of its own layout.
+inline TSS2_TCTI_CONTEXT* as_tcti(std::byte* memory) {
+  return reinterpret_cast<TSS2_TCTI_CONTEXT*>(memory);
+}
+
 // The TPM2B_PUBLIC as bytes.
 [[nodiscard]] Result<Bytes> marshal(const TPM2B_PUBLIC& value);
 
 struct Tpm::State {
+  // One of the two: what tctildr loads by name, or a device, in memory of ours.
   TSS2_TCTI_CONTEXT* tcti = nullptr;
+  std::unique_ptr<std::byte[]> device;
   ESYS_CONTEXT* esys = nullptr;
   ESYS_TR ak = ESYS_TR_NONE;
 
@@ -59,6 +68,10 @@ struct Tpm::State {
     if (ak != ESYS_TR_NONE) static_cast<void>(Esys_FlushContext(esys, ak));
     if (esys != nullptr) Esys_Finalize(&esys);
     if (tcti != nullptr) Tss2_TctiLdr_Finalize(&tcti);
+    if (device) {
+      // SAFETY: every context begins with this; the macro that tpm2-tss has for it is a C cast.
+      reinterpret_cast<TSS2_TCTI_CONTEXT_COMMON_V1*>(device.get())->finalize(as_tcti(device.get()));
+    }
   }
 };
 

@@ -26,6 +26,13 @@ struct Evidence {
   std::optional<BytesView> event_log;
 };
 
+// What firmware and the kernel's stub measure of a direct boot, in the expectations' bank.
+struct BootDigests {
+  Bytes kernel;        // PCR 4
+  Bytes command_line;  // PCR 9
+  std::optional<Bytes> initrd;
+};
+
 struct Expectations {
   std::optional<Bytes> nonce;  // extraData; nothing: freshness is waived
   // The bank that counts, and PCRs that must be among those selected in it. Values of other PCRs
@@ -33,6 +40,8 @@ struct Expectations {
   eventlog::Alg bank = eventlog::Alg::kSha256;
   std::set<unsigned> required_pcrs;
   PcrValues values;  // of that bank; each is required too
+  // Says which of the three differs; needs the event log.
+  std::optional<BootDigests> boot;
 };
 
 // {"bank": "sha256", "pcrs": [HEX...]}, or {"sha256": {"0": HEX...}...}.
