@@ -66,7 +66,7 @@ TEST(CommandLine, OfAPlainPodUnderTcg) {
           "pci-bridge,id=pci-bridge-0,bus=pcie.0,chassis_nr=1,shpc=off,addr=2,io-reserve=4k,"
           "mem-reserve=1m,pref64-reserve=1m",
           "-chardev", "socket,id=agent,fd=5", "-device", "virtio-serial-pci,id=serial0,max_ports=2",
-          "-device", "virtserialport,bus=serial0.0,chardev=agent,name=org.coffer.agent.0",
+          "-device", "virtserialport,id=agent,bus=serial0.0,chardev=agent,name=org.coffer.agent.0",
           "-object", "rng-random,id=rng0,filename=/dev/urandom", "-device",
           "virtio-rng-pci,rng=rng0"));
   EXPECT_THAT(line.fds, ElementsAre(PassedFd{10, 3}, PassedFd{11, 4}, PassedFd{12, 5}));
