@@ -6,7 +6,7 @@ namespace coffer::agent {
 
 Result<Verdict> AllowAllGate::evaluate(std::string_view /*entry_point*/,
                                        const google::protobuf::Message& /*request*/) {
-  return Verdict{.allowed = true, .prints = {}};
+  return Verdict{.allowed = true, .reason = {}};
 }
 
 Status AllowAllGate::set_policy(std::string_view /*text*/) {
@@ -25,7 +25,7 @@ Status Gate::ask(std::string_view entry_point, const google::protobuf::Message& 
   if (!verdict->allowed) {
     log_.warn("request denied by policy", {{"entry_point", entry_point}});
     return fail(Code::kPermissionDenied,
-                fmt::format("\"{} is blocked by policy: {}\"", entry_point, verdict->prints));
+                fmt::format("\"{} is blocked by policy: {}\"", entry_point, verdict->reason));
   }
   return {};
 }

@@ -18,8 +18,8 @@ namespace coffer::agent {
 // What the policy said. "Could not find out" is an Error, and the gate then denies.
 struct Verdict {
   bool allowed = false;
-  // What the policy printed on the way; joined by single spaces. Shown to the caller on denial.
-  std::string prints;
+  // Of a denial: why, for the caller, who is the host. Empty when the tenant wants nothing said.
+  std::string reason;
 };
 
 // A policy. `entry_point` is the name of the request's message ("CreateContainerRequest").

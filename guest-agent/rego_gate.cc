@@ -1,19 +1,39 @@
 #include "guest-agent/rego_gate.h"
 
+#include <algorithm>
+
 #include "policy/agent/agent_policy.h"
 #include "policy/agent/request_input.h"
 
 namespace coffer::agent {
 namespace {
 
-// What a policy may use in a small guest; far more than the largest known policy does. Explanations
-// are for authors: a host must not be able to make the guest search for them.
+// What a policy may use in a small guest; far more than the largest known policy does. A refusal is
+// evaluated twice, the second time for its reason, under the same limits.
 policy::AgentPolicyOptions options() {
   policy::AgentPolicyOptions options;
   options.limits.max_memory = std::size_t{64} << 20U;
   options.limits.max_print = std::size_t{256} << 10U;
-  options.explanations = false;
   return options;
+}
+
+// Containerd, the kubelet and Kubernetes' events cut long errors: what matters stands first and the
+// rest is trimmed. Policies print whole requests; the end is nearest to the refusal.
+constexpr std::size_t kMaxReason = 1536;
+constexpr std::size_t kMaxPrints = 512;
+
+std::string reason_of(const policy::Decision& decision) {
+  std::string reason = decision.reason.empty() ? "no rule allows it" : decision.reason;
+  if (reason.size() > kMaxReason) {
+    reason.resize(kMaxReason);
+    reason += " ...";
+  }
+  if (decision.prints.empty()) return reason;
+  reason += "; the policy printed: ";
+  const std::string_view prints = decision.prints;
+  if (prints.size() > kMaxPrints) reason += "... ";
+  reason += prints.substr(prints.size() - std::min(prints.size(), kMaxPrints));
+  return reason;
 }
 
 }  // namespace
@@ -45,7 +65,11 @@ Result<Verdict> RegoGate::evaluate(std::string_view entry_point,
   auto decision = loaded_->policy->evaluate(entry_point, input);
   if (!decision.allowed && !decision.failure.empty())
     return fail(Code::kInternal, std::move(decision.failure));
-  return Verdict{.allowed = decision.allowed, .prints = std::move(decision.prints)};
+  if (decision.allowed) return Verdict{.allowed = true, .reason = {}};
+  if (!loaded_->policy->details()) {
+    return Verdict{.allowed = false, .reason = "the policy allows no details"};
+  }
+  return Verdict{.allowed = false, .reason = reason_of(decision)};
 }
 
 }  // namespace coffer::agent

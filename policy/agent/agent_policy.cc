@@ -36,9 +36,15 @@ Result<std::unique_ptr<AgentPolicy>> AgentPolicy::load(std::string name, std::st
   COFFER_TRY_VOID(engine.add_module(std::move(name), std::move(text)));
   COFFER_TRY(auto policy, engine.compile());
   std::unique_ptr<AgentPolicy> out(new AgentPolicy(std::move(policy), options));
-  const auto flag = out->evaluator_.rule("data.agent_policy.AllowRequestsFailingPolicy", out->data_,
-                                         Value::empty_object(), {.limits = options.limits});
-  out->allow_failing_ = flag.has_value() && flag->is_true();
+  const auto flag = [&](std::string_view rule) {
+    return out->evaluator_.rule(fmt::format("data.agent_policy.{}", rule), out->data_,
+                                Value::empty_object(), {.limits = options.limits});
+  };
+  const auto failing = flag("AllowRequestsFailingPolicy");
+  out->allow_failing_ = failing.has_value() && failing->is_true();
+  // Undefined is the default; what cannot be evaluated was meant to say something: keep silent.
+  const auto details = flag("DenialDetails");
+  out->details_ = details.has_value() && (details->is_undefined() || details->is_true());
   return out;
 }
 
@@ -72,7 +78,7 @@ Decision AgentPolicy::evaluate(std::string_view request_name, const Value& input
     return decision;
   }
   if (!allowed) decision.failure = allowed.error().to_string();
-  explain(path, input, decision);
+  if (details_) explain(path, input, decision);
   if (allow_failing_) decision.allowed = decision.allowed_by_exception = true;
   return decision;
 }

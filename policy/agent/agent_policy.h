@@ -27,7 +27,9 @@ struct Decision {
   bool allowed = false;
   // Denied only because of `AllowRequestsFailingPolicy` it is allowed all the same.
   bool allowed_by_exception = false;
-  // When denied: why, in a line (format_explanation), if explanations are on.
+  // When denied: why, in a line (format_explanation), if explanations are on. A tenant turns them,
+  // and what the policy printed, off with `DenialDetails := false` in the policy: both go to the
+  // host.
   std::string reason;
   // The same in parts, outermost rule first.
   std::vector<FailedCondition> chain;
@@ -40,10 +42,12 @@ struct Decision {
 class AgentPolicy {
  public:
   // kInvalidArgument when the text does not compile. State starts empty. Evaluates
-  // AllowRequestsFailingPolicy.
+  // AllowRequestsFailingPolicy and DenialDetails, once, with {} as input.
   [[nodiscard]] static Result<std::unique_ptr<AgentPolicy>> load(
       std::string name, std::string text, const AgentPolicyOptions& options = {});
 
+  // Whether refusals may say why.
+  [[nodiscard]] bool details() const { return details_; }
   // Allowed requests may change the state.
   [[nodiscard]] Decision evaluate(std::string_view request_name, const Value& input);
   [[nodiscard]] const Value& data() const { return data_; }
@@ -59,6 +63,7 @@ class AgentPolicy {
   Evaluator evaluator_;
   Value data_;
   bool allow_failing_ = false;
+  bool details_ = true;
 };
 
 }  // namespace coffer::policy

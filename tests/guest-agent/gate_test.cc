@@ -20,7 +20,7 @@ class DenyAll final : public PolicyGate {
                            const google::protobuf::Message& /*request*/) override {
     asked.emplace_back(entry_point);
     if (broken) return fail(Code::kUnknown, "rule is undefined");
-    return Verdict{.allowed = false, .prints = "p.rego:1: no"};
+    return Verdict{.allowed = false, .reason = "p.rego:1: no"};
   }
   Status set_policy(std::string_view /*text*/) override { return {}; }
   [[nodiscard]] std::string_view name() const override { return "deny-all"; }
