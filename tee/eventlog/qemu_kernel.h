@@ -13,8 +13,8 @@ namespace coffer::eventlog {
 
 struct QemuDirectBoot {
   std::uint64_t memory = 0;  // bytes: -m
-  std::optional<std::uint64_t> initrd_size;
-  std::string_view command_line;
+  std::optional<std::uint64_t> initrd_size = {};
+  std::string_view command_line = {};
 };
 
 // As QEMU's q35 machine does it (hw/i386/x86-common.c, x86_load_linux): type_of_loader,
