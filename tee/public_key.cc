@@ -228,7 +228,9 @@ Result<PublicKey> PublicKey::from_ec_point(Curve curve, BytesView x, BytesView y
     EVP_PKEY_free(key);
     return bad_key("point is not on the curve");
   }
-  return adopt(key);
+  // Nothing is left for adopt() to check: the curve is ours, OpenSSL has found the point to be on
+  // it, and infinity has no uncompressed form.
+  return PublicKey(std::shared_ptr<evp_pkey_st>(key, EVP_PKEY_free), curve);
 }
 
 Result<PublicKey> PublicKey::from_rsa(BytesView modulus, std::uint64_t exponent) {
