@@ -112,7 +112,13 @@ std::unexpected<Error> refused(int error, const GuestErrors& errors) {
 
 Result<tee::Evidence> ioctl_report(const std::filesystem::path& device, BytesView report_data,
                                    unsigned vmpl) {
-  COFFER_TRY(const Fd fd, open_file(device, O_RDWR));
+  const auto fd = open_file(device, O_RDWR);
+  if (!fd && fd.error().code() == Code::kNotFound) {
+    return fail(
+        Code::kFailedPrecondition,
+        fmt::format("ask for SNP report: no '{}' (is this an SNP guest?)", device.string()));
+  }
+  if (!fd) return fail(fd.error());
   std::uint32_t certificates_size = kPage;
   auto exchange = std::make_unique<Exchange>();
   std::ranges::copy(report_data.first(std::min(report_data.size(), kReportDataSize)),
@@ -124,7 +130,7 @@ Result<tee::Evidence> ioctl_report(const std::filesystem::path& device, BytesVie
     // SAFETY: the driver takes user addresses as u64; the pages outlive the call.
     exchange->request.certs_address = reinterpret_cast<std::uintptr_t>(certificates.address());
     exchange->request.certs_len = certificates_size;
-    const int error = ask(fd.get(), *exchange);
+    const int error = ask(fd->get(), *exchange);
     if (error == 0) {
       COFFER_TRY(Bytes report, report_of(*exchange));
       return tee::Evidence{.tee = "snp",
