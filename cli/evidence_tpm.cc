@@ -23,7 +23,8 @@ constexpr std::string_view kShowHelp =
     "Example: coffer evidence show quote.bin --tee tpm --json";
 
 struct Settings {
-  std::string tee, quote, signature, ak, pcrs, event_log, nonce, bank, required, policy, time;
+  std::string tee, quote, signature, ak, pcrs, event_log, nonce, bank, required, policy, time,
+      report_data;
   std::vector<std::string> values;
   BootFlags boot;
   bool json = false;
@@ -38,6 +39,7 @@ Status apply_options(const Settings& s, tpm::Expectations& want) {
   nlohmann::json policy = nlohmann::json::object();
   if (!s.bank.empty()) policy["bank"] = s.bank;
   if (!s.nonce.empty()) policy["expect_nonce"] = s.nonce;
+  if (!s.report_data.empty()) policy["hardware_report_data"] = s.report_data;
   if (!s.required.empty()) {
     const auto list = nlohmann::json::parse("[" + s.required + "]", nullptr, false);
     if (list.is_discarded()) return bad("--require-pcrs", "want numbers, such as 4,9");
@@ -91,10 +93,13 @@ void declare(Options& options, Settings& s) {
   options.value("--tee", &s.tee, "tpm")
       .value("--quote", &s.quote, "TPMS_ATTEST")
       .value("--signature", &s.signature, "TPMT_SIGNATURE, or a bare RSASSA signature")
-      .value("--ak", &s.ak, "attestation key: SubjectPublicKeyInfo (DER, PEM) or TPM2B_PUBLIC")
+      .value("--ak", &s.ak,
+             "attestation key: SubjectPublicKeyInfo (DER, PEM), TPM2B_PUBLIC, or an HCL report")
       .value("--pcrs", &s.pcrs, "JSON {\"bank\", \"pcrs\": [HEX...]} or {BANK: {N: HEX}}")
       .value("--event-log", &s.event_log, "log that must replay to the quoted PCRs")
       .value("--nonce", &s.nonce, "expected extraData, hex")
+      .value("--hardware-report-data", &s.report_data,
+             "REPORT_DATA of the verified hardware evidence, hex: it must vouch for the key")
       .value("--bank", &s.bank, "bank that counts (default sha256)")
       .value("--require-pcrs", &s.required, "PCRs that must be quoted, such as 4,9")
       .values("--pcr", &s.values, "expected value: N=HEX")

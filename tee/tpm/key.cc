@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/byte_reader.h"
+#include "tee/tpm/hcl.h"
 
 namespace coffer::tpm {
 namespace {
@@ -142,6 +143,12 @@ Result<AttestationKey> parse_tpm_public(BytesView bytes) {
 }
 
 Result<AttestationKey> parse_attestation_key(BytesView bytes) {
+  if (looks_like_hcl(bytes)) {
+    COFFER_TRY(HclReport hcl, parse_hcl(bytes));
+    return AttestationKey{.key = std::move(hcl.attestation_key),
+                          .restricted = {},
+                          .bound_digest = std::move(hcl.runtime_digest)};
+  }
   if (auto pem = read_pem(as_text(bytes))) {
     COFFER_TRY(const Bytes der, *std::move(pem));
     COFFER_TRY(tee::PublicKey key, tee::PublicKey::from_spki(der));

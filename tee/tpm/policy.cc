@@ -12,6 +12,8 @@ namespace {
 using Json = nlohmann::json;
 using eventlog::Alg;
 
+constexpr std::size_t kReportData = 64;
+
 std::unexpected<Error> bad(std::string_view what, std::string_view why) {
   return fail(Code::kInvalidArgument, fmt::format("{}: {}", what, why));
 }
@@ -63,6 +65,13 @@ Result<PcrValues> parse_array(const Json& array, Alg bank) {
 Status apply(const std::string& key, const Json& value, const Json& policy, Expectations& want) {
   if (key == "bank") {
     COFFER_TRY(want.bank, parse_bank(value));
+    return {};
+  }
+  if (key == "hardware_report_data") {
+    auto bytes = value.is_string() ? from_hex(value.get_ref<const std::string&>())
+                                   : Result<Bytes>(bad(key, "want hex"));
+    if (!bytes || bytes->size() != kReportData) return bad(key, "want 128 hex digits");
+    want.hardware_report_data = *std::move(bytes);
     return {};
   }
   if (key == "expect_nonce") {

@@ -16,6 +16,7 @@ constexpr std::string_view kAttestSpec = "TPM 2.0 Library part 2 rev. 1.59, 10.1
 constexpr std::string_view kQuoteInfo = "TPM 2.0 Library part 2 rev. 1.59, 10.12.4 TPMS_QUOTE_INFO";
 constexpr std::string_view kSignatureSpec =
     "TPM 2.0 Library part 2 rev. 1.59, 11.3.4 TPMT_SIGNATURE";
+constexpr std::string_view kHclSpec = "Azure HCL attestation report, runtime data";
 constexpr std::string_view kExpectation = "expectation";
 
 std::string list(const std::set<unsigned>& pcrs) {
@@ -160,11 +161,9 @@ PcrValues quoted_values(const Quote& quote, const PcrBanks& pcrs, Alg bank) {
   return out;
 }
 
-}  // namespace
-
-tee::Verdict verify(const Evidence& evidence, const AttestationKey& attestation_key,
-                    const Expectations& expectations) {
-  tee::Verdict verdict("tpm");
+// Whose key is it? What it says of itself, and what hardware says of it.
+void check_key(const AttestationKey& attestation_key, const Expectations& want,
+               tee::Verdict& verdict) {
   if (attestation_key.restricted) {
     verdict.add("ak.restricted", *attestation_key.restricted,
                 "a restricted signing key, fixed to its TPM",
@@ -173,6 +172,26 @@ tee::Verdict verify(const Evidence& evidence, const AttestationKey& attestation_
   } else {
     verdict.add_waived("ak.restricted", "unknown", "the key's form does not tell");
   }
+  const auto& digest = attestation_key.bound_digest;
+  if (digest) verdict.claims()["attestation_key_bound_digest"] = to_hex(*digest);
+  if (!want.hardware_report_data) {
+    if (digest)
+      verdict.add_waived("ak.bound", to_hex(*digest), "no hardware report data was given");
+    return;
+  }
+  Bytes expected = digest.value_or(Bytes());
+  expected.resize(want.hardware_report_data->size());
+  verdict.add("ak.bound", digest && expected == *want.hardware_report_data,
+              "report data " + to_hex(*want.hardware_report_data),
+              digest ? to_hex(expected) : "the key comes with no digest", kHclSpec);
+}
+
+}  // namespace
+
+tee::Verdict verify(const Evidence& evidence, const AttestationKey& attestation_key,
+                    const Expectations& expectations) {
+  tee::Verdict verdict("tpm");
+  check_key(attestation_key, expectations, verdict);
   check_signature(evidence, attestation_key.key, verdict);
   const auto quote = parse_attest(evidence.attest);
   if (!verdict.add("attest.format", quote.has_value(), "a TPMS_ATTEST",

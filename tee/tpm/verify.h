@@ -40,6 +40,9 @@ struct Expectations {
   eventlog::Alg bank = eventlog::Alg::kSha256;
   std::set<unsigned> required_pcrs;
   PcrValues values;  // of that bank; each is required too
+  // REPORT_DATA of hardware evidence that was verified beside, 64 bytes: it must vouch for the
+  // attestation key, which then has to come with a digest (an HCL report).
+  std::optional<Bytes> hardware_report_data;
   // Says which of the three differs; needs the event log.
   std::optional<BootDigests> boot;
 };
@@ -47,7 +50,8 @@ struct Expectations {
 // {"bank": "sha256", "pcrs": [HEX...]}, or {"sha256": {"0": HEX...}...}.
 [[nodiscard]] Result<PcrBanks> parse_pcrs(std::string_view json);
 
-// Applies {"expect_nonce": HEX, "bank": NAME, "required_pcrs": [N...], "expect_pcrs": {"N": HEX}}.
+// Applies {"expect_nonce": HEX, "bank": NAME, "required_pcrs": [N...], "expect_pcrs": {"N": HEX},
+// "hardware_report_data": HEX}.
 // kInvalidArgument, naming the key, on any other key or a value of the wrong form.
 [[nodiscard]] Status apply_policy(std::string_view json, Expectations& expectations);
 

@@ -224,5 +224,27 @@ TEST(EvidenceTpm, PlainQuoteVerifiesAndEachExpectationIsHeld) {
   EXPECT_EQ(with({"--pcr", "4=" + std::string(64, 'a')}).failed(), Args{"expect.pcr_4"});
 }
 
+// The TD's quote vouches for the vTPM's key, which signs the vTPM's quote.
+TEST(EvidenceTpm, AzureQuoteIsBoundToTheTdsQuote) {
+  COFFER_NEED_VECTORS();
+  const Outcome shown = run_coffer(
+      {"evidence", "show", path_of("quotes/v4_azure_trustee.dat"), "--tee", "tdx", "--json"});
+  ASSERT_EQ(shown.exit_code, 0) << shown.err;
+  const std::string report_data = json::parse(shown.out)["report_data"];
+  const Args base = {"--tee",       "tpm",
+                     "--quote",     path_of("azure-vtpm/azure_td_tpm_attest.bin"),
+                     "--signature", path_of("azure-vtpm/azure_td_tpm_sig.bin"),
+                     "--ak",        path_of("azure-vtpm/azure_td_hcl_report.bin"),
+                     "--pcrs",      path_of("azure-vtpm/azure_td_pcrs.json"),
+                     "--nonce",     "6368616c6c656e6765"};
+  const auto with = [&](const std::string& data) {
+    Args args = base;
+    args.insert(args.end(), {"--hardware-report-data", data});
+    return judge(args).failed();
+  };
+  EXPECT_EQ(with(report_data), Args{});
+  EXPECT_EQ(with(std::string(128, '0')), Args{"ak.bound"});
+}
+
 }  // namespace
 }  // namespace coffer::cli
