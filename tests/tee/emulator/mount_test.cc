@@ -17,9 +17,9 @@
 #include "base/json.h"
 #include "tee/detect.h"
 #include "tee/digest.h"
-#include "tee/sev-snp/cert_table.h"
 #include "tee/sev-snp/device_linux.h"
-#include "tee/sev-snp/verify.h"
+#include "tee/sev-snp/report.h"
+#include "tee/sev-snp/verifier.h"
 #include "tee/tdx/device_linux.h"
 #include "tee/tdx/verify.h"
 #include "tee/tsm_linux.h"
@@ -145,32 +145,22 @@ TEST_F(Mount, AnSnpReportVerifiesOnlyUnderTheEmulatorsRootAndIsMarked) {
   ASSERT_TRUE(evidence) << evidence.error().to_string();
   EXPECT_EQ(to_hex(*attester.host_bound_data()), host_data);
 
-  const auto table = snp::parse_cert_table(evidence->auxiliary);
-  ASSERT_TRUE(table) << table.error().to_string();
-  auto bundle = *snp::certificates_of(*table);
-  snp::TrustMaterial material{
-      .certificates = std::move(bundle.certificates), .crls = {}, .trusted_roots = emulator_root()};
-  material.crls = tee::parse_x509_bundle(file("crl.der"), "crl")->crls;
+  const auto crls = tee::parse_x509_bundle(file("crl.der"), "crl")->crls;
   snp::Expectations want;
-  want.report_data = to_bytes("nonce");
-  want.report_data->resize(64);
   want.measurements = {*from_hex(measurement)};
   want.host_data = from_hex(host_data).value();
   want.require_crl = true;
-  const auto judge = [&] {
-    return snp::verify({.report = evidence->report,
-                        .material = material,
-                        .expectations = want,
-                        .time = now(),
-                        .product = std::nullopt});
+  const auto judge = [&](std::vector<tee::Certificate> roots) {
+    return snp::make_verifier({.certificates = {}, .crls = crls, .trusted_roots = std::move(roots)},
+                              want)
+        ->verify(*evidence, to_bytes("nonce"), now());
   };
-  const auto verdict = judge();
+  const auto verdict = judge(emulator_root());
   EXPECT_TRUE(verdict.verified()) << verdict.to_table();
   EXPECT_TRUE(verdict.emulated());
   EXPECT_TRUE(verdict.to_table().contains("emulated"));
 
-  material.trusted_roots.clear();
-  const auto pinned = judge();
+  const auto pinned = judge({});
   EXPECT_FALSE(pinned.verified()) << "AMD's pinned roots do not vouch for it";
   EXPECT_FALSE(pinned.find("chain.intermediate_signature")->ok);
 }
