@@ -82,7 +82,9 @@ function(coffer_program name)
   add_executable(${name} ${A_SRCS})
   target_link_libraries(${name} PRIVATE coffer_flags ${A_DEPS})
   if(NOT COFFER_SANITIZE)
-    target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc)
+    # Stripped in Release: the agent's symbols would be a third of what every pod's guest unpacks.
+    target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc
+                        $<$<CONFIG:Release>:-s>)
   endif()
   if(NOT A_NO_INSTALL)
     install(TARGETS ${name} RUNTIME DESTINATION bin)
