@@ -1,0 +1,304 @@
+// One contract, the same tests on both stores.
+
+#include "attestation/store/store.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include "tests/attestation/store/postgres_cluster.h"
+
+namespace coffer::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string temp_folder() {
+  std::string folder = (fs::temp_directory_path() / "coffer-store-XXXXXX").string();
+  check(::mkdtemp(folder.data()) != nullptr, "no temporary folder");
+  return folder;
+}
+
+// One cluster for all tests; a database a test.
+testing::PostgresCluster* cluster(std::string& why) {
+  static std::string reason;
+  static std::optional<testing::PostgresCluster> instance = testing::PostgresCluster::start(reason);
+  why = reason;
+  return instance ? &*instance : nullptr;
+}
+
+class StoreTest : public ::testing::TestWithParam<std::string_view> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == "sqlite") {
+      folder_ = temp_folder();
+      where_ = "sqlite:" + folder_ + "/store.db";
+    } else {
+      std::string why;
+      auto* postgres = cluster(why);
+      if (postgres == nullptr) GTEST_SKIP() << why;
+      where_ = postgres->new_database();
+      ASSERT_FALSE(where_.empty());
+    }
+    store_ = open();
+  }
+  void TearDown() override {
+    store_.reset();
+    if (!folder_.empty()) fs::remove_all(folder_);
+  }
+
+  std::unique_ptr<Store> open() {
+    auto store = open_store(where_, {.connections = 4, .clock = [this] { return now_.load(); }});
+    EXPECT_TRUE(store) << store.error().to_string();
+    return store ? std::move(*store) : nullptr;
+  }
+  std::string get(std::string_view key) {
+    auto entry = store_->get("test", key);
+    EXPECT_TRUE(entry) << entry.error().to_string();
+    if (!entry || !*entry) return "(absent)";
+    return std::string(as_text((*entry)->value));
+  }
+  bool commit(std::vector<Write> writes) {
+    auto done = store_->commit(writes, Durable::kYes);
+    EXPECT_TRUE(done) << done.error().to_string();
+    return done && *done;
+  }
+  Version version(std::string_view key) {
+    auto entry = store_->get("test", key);
+    return entry && *entry ? (*entry)->version : 0;
+  }
+
+  std::string folder_, where_;
+  std::atomic<UnixTime> now_ = 1000;
+  std::unique_ptr<Store> store_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Stores, StoreTest, ::testing::Values("sqlite", "postgres"),
+                         [](const auto& store) { return std::string(store.param); });
+
+TEST_P(StoreTest, KeepsWhatWasPutAlsoAfterAReopen) {
+  ASSERT_TRUE(store_->put("test", "a/b.c:d%20", to_bytes("value")));
+  ASSERT_TRUE(store_->put("test", "empty", {}));
+  const Bytes binary = {0, 1, 0xff, '\'', '"', 0};
+  ASSERT_TRUE(store_->put("test", "binary", binary));
+  store_ = open();
+  EXPECT_EQ(get("a/b.c:d%20"), "value");
+  EXPECT_EQ(get("empty"), "");
+  EXPECT_EQ(get("binary"), as_text(binary));
+  EXPECT_EQ(get("none"), "(absent)");
+  EXPECT_FALSE(*store_->get("other", "empty"));
+}
+
+TEST_P(StoreTest, EveryWriteHasANewVersion) {
+  ASSERT_TRUE(store_->put("test", "k", to_bytes("1")));
+  const Version first = version("k");
+  EXPECT_NE(first, 0);
+  ASSERT_TRUE(store_->put("test", "k", to_bytes("1")));
+  EXPECT_NE(version("k"), first);
+}
+
+TEST_P(StoreTest, ConditionsDecide) {
+  EXPECT_TRUE(*store_->insert("test", "k", to_bytes("1")));
+  EXPECT_FALSE(*store_->insert("test", "k", to_bytes("2")));
+  EXPECT_EQ(get("k"), "1");
+  const Version old = version("k");
+  Write update{.space = "test", .key = "k", .value = to_bytes("3")};
+  update.condition = Write::If::kVersion;
+  update.version = old;
+  EXPECT_TRUE(commit({update}));
+  EXPECT_FALSE(commit({update})) << "the version has changed";
+  EXPECT_EQ(get("k"), "3");
+  Write removal = update;
+  removal.value.reset();
+  EXPECT_FALSE(commit({removal}));
+  removal.version = version("k");
+  EXPECT_TRUE(commit({removal}));
+  EXPECT_EQ(get("k"), "(absent)");
+  EXPECT_FALSE(*store_->remove("test", "k"));
+}
+
+TEST_P(StoreTest, ABatchIsAllOrNothing) {
+  ASSERT_TRUE(store_->put("test", "there", to_bytes("old")));
+  Write first{.space = "test", .key = "new", .value = to_bytes("x")};
+  Write second{.space = "test", .key = "there", .value = to_bytes("x")};
+  second.condition = Write::If::kAbsent;
+  EXPECT_FALSE(commit({first, second}));
+  EXPECT_EQ(get("new"), "(absent)");
+  EXPECT_EQ(get("there"), "old");
+  second.condition = Write::If::kAlways;
+  EXPECT_TRUE(commit({first, second}));
+  EXPECT_EQ(get("new"), "x");
+  EXPECT_EQ(get("there"), "x");
+}
+
+TEST_P(StoreTest, WhatHasExpiredIsAbsent) {
+  EXPECT_TRUE(*store_->insert("test", "k", to_bytes("1"), 1010));
+  now_ = 1009;
+  EXPECT_EQ(get("k"), "1");
+  EXPECT_FALSE(*store_->insert("test", "k", to_bytes("2"), 1010));
+  now_ = 1010;
+  EXPECT_EQ(get("k"), "(absent)");
+  EXPECT_TRUE(store_->list("test", "", "", 10)->empty());
+  EXPECT_TRUE(*store_->insert("test", "k", to_bytes("3"), 2000));
+  EXPECT_EQ(get("k"), "3");
+  EXPECT_TRUE(*store_->insert("test", "other", to_bytes("4"), 1500));
+  now_ = 1600;
+  EXPECT_EQ(*store_->purge(), 1U);
+  EXPECT_EQ(get("k"), "3");
+}
+
+TEST_P(StoreTest, ListsByPrefixInOrderAndInPages) {
+  for (const auto* key : {"b/1", "a/2", "a/10", "a/1", "a", "B"}) {
+    ASSERT_TRUE(store_->put("test", key, to_bytes("xyz")));
+  }
+  const auto keys = [&](std::string_view prefix, std::string_view after, std::size_t limit) {
+    std::string text;
+    const auto listed = store_->list("test", prefix, after, limit);
+    for (const auto& item : *listed) text += item.key + " ";
+    return text;
+  };
+  EXPECT_EQ(keys("", "", 100), "B a a/1 a/10 a/2 b/1 ");
+  EXPECT_EQ(keys("a/", "", 100), "a/1 a/10 a/2 ");
+  EXPECT_EQ(keys("a/", "a/1", 1), "a/10 ");
+  EXPECT_EQ(keys("c", "", 100), "");
+  EXPECT_EQ(store_->list("test", "a/1", "", 1)->front().size, 3U);
+}
+
+TEST_P(StoreTest, RefusesForeignNamesAndOversize) {
+  for (const auto* key : {"", "a b", "\x01", "a\\b", "\xc3\xa4"}) {
+    EXPECT_EQ(store_->get("test", key).error().code(), Code::kInvalidArgument) << key;
+    EXPECT_FALSE(store_->put("test", key, {})) << key;
+  }
+  EXPECT_FALSE(store_->get("Test", "k"));
+  EXPECT_TRUE(store_->get("test", std::string(kMaxKey, 'k')));
+  EXPECT_FALSE(store_->get("test", std::string(kMaxKey + 1, 'k')));
+  EXPECT_TRUE(store_->put("test", "k", Bytes(kMaxValue)));
+  EXPECT_EQ(store_->put("test", "k", Bytes(kMaxValue + 1)).error().code(),
+            Code::kResourceExhausted);
+  Write removal{.space = "test", .key = "k"};
+  removal.condition = Write::If::kAbsent;
+  EXPECT_FALSE(store_->commit({&removal, 1}, Durable::kYes));
+}
+
+TEST_P(StoreTest, OfManyInsertsOfOneKeyOneWins) {
+  auto other = open();
+  std::atomic<int> won = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&, i] {
+      Store& mine = i % 2 == 0 ? *store_ : *other;
+      for (int k = 0; k < 20; ++k) {
+        auto inserted = mine.insert("test", "key" + std::to_string(k), {}, 5000, Durable::kNo);
+        ASSERT_TRUE(inserted) << inserted.error().to_string();
+        if (*inserted) ++won;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(won, 20);
+}
+
+TEST_P(StoreTest, ConcurrentUpdatesByVersionLoseNone) {
+  ASSERT_TRUE(store_->put("test", "counter", to_bytes("0")));
+  constexpr int kThreads = 4;
+  constexpr int kEach = 15;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (int done = 0; done < kEach;) {
+        auto entry = store_->get("test", "counter");
+        ASSERT_TRUE(entry && *entry);
+        const int count = std::stoi(std::string(as_text((*entry)->value)));
+        Write write{
+            .space = "test", .key = "counter", .value = to_bytes(std::to_string(count + 1))};
+        write.condition = Write::If::kVersion;
+        write.version = (*entry)->version;
+        auto written = store_->commit({&write, 1}, Durable::kNo);
+        ASSERT_TRUE(written) << written.error().to_string();
+        if (*written) ++done;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(get("counter"), std::to_string(kThreads * kEach));
+}
+
+// What a writer told through the pipe before its kill -9 must be there.
+TEST_P(StoreTest, AnAcknowledgedWriteSurvivesKill9) {
+  int pipe_fds[2];
+  ASSERT_EQ(::pipe(pipe_fds), 0);
+  store_.reset();  // a fork must not share a connection
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    ::close(pipe_fds[0]);
+    auto store = open_store(where_, {.connections = 1});
+    for (std::uint32_t i = 0; store; ++i) {
+      const auto durable = i % 2 == 0 ? Durable::kYes : Durable::kNo;
+      const auto done =
+          (*store)->insert("test", std::to_string(i), to_bytes("x"), std::nullopt, durable);
+      if (!done || !*done || ::write(pipe_fds[1], &i, sizeof i) != sizeof i) break;
+    }
+    ::_exit(1);
+  }
+  ::close(pipe_fds[1]);
+  std::set<std::uint32_t> told;
+  std::uint32_t number = 0;
+  while (::read(pipe_fds[0], &number, sizeof number) == sizeof number) {
+    told.insert(number);
+    if (told.size() == 50) ::kill(child, SIGKILL);
+  }
+  ::close(pipe_fds[0]);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  ASSERT_GE(told.size(), 50U);
+  store_ = open();
+  for (const auto i : told) EXPECT_EQ(get(std::to_string(i)), "x") << i;
+}
+
+TEST(OpenStore, RefusesWhatNamesNoStore) {
+  const auto store = open_store("/some/path");
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code(), Code::kInvalidArgument);
+  const auto unreachable = open_store("postgresql://nobody@/x?host=/nonexistent");
+  ASSERT_FALSE(unreachable);
+  EXPECT_EQ(unreachable.error().code(), Code::kUnavailable);
+  const auto missing = open_store("sqlite:/nonexistent/folder/x.db");
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().to_string().find("/nonexistent/folder/x.db"), std::string::npos);
+}
+
+TEST(OpenStore, ASqliteStoreIsPrivate) {
+  const std::string folder = temp_folder();
+  auto store = open_store("sqlite:" + folder + "/s.db");
+  ASSERT_TRUE(store);
+  ASSERT_TRUE((*store)->put("test", "k", to_bytes("secret")));
+  for (const auto* name : {"/s.db", "/s.db-wal"}) {
+    struct stat info = {};
+    ASSERT_EQ(::stat((folder + name).c_str(), &info), 0) << name;
+    EXPECT_EQ(info.st_mode & 0077U, 0U) << name;
+  }
+  store->reset();
+  fs::remove_all(folder);
+}
+
+TEST(OpenStore, DescribesWithoutPasswords) {
+  std::string why;
+  auto* postgres = cluster(why);
+  if (postgres == nullptr) GTEST_SKIP() << why;
+  auto store = open_store(postgres->new_database() + "&password=hunter2");
+  ASSERT_TRUE(store) << store.error().to_string();
+  EXPECT_NE((*store)->describe().find("dbname=db"), std::string::npos);
+  EXPECT_EQ((*store)->describe().find("hunter2"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace coffer::store
