@@ -64,15 +64,6 @@ std::string_view file_type(std::uint32_t mode) {
   }
 }
 
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const Rune rune = decode_rune(text);
-    if (rune.code == U'\uFFFD' && rune.width == 1) return false;
-    text.remove_prefix(rune.width);
-  }
-  return true;
-}
-
 }  // namespace
 
 class RequestEncoder::Impl {

@@ -253,6 +253,9 @@ void Machine::trace_failure(const Function& fn, const Instr& instr, const Value*
       return options_.tracer->failed(fn, pc, value(instr.a), none);
     case Op::kIter:
       return options_.tracer->failed(fn, pc, value(instr.a), none);
+    case Op::kNext:  // nothing to iterate over
+    case Op::kNextAny:
+      return options_.tracer->failed(fn, pc, value(instr.b), none);
     case Op::kBuiltin: {
       const auto argument = [&](Operand i) -> const Value& {
         return i < instr.d ? value(fn.lists.data()[instr.c + i]) : none;

@@ -187,6 +187,8 @@ bool Machine::run(const Function& fn, Value* const registers, Value& out) {
         const Value& collection = registers[instr->b];
         const std::int64_t at = registers[instr->b + 1].small_int();
         if (at >= static_cast<std::int64_t>(collection.size())) {
+          if (at == 0 && options_.tracer != nullptr) [[unlikely]]
+            trace_failure(fn, *instr, registers);
           registers[instr->b] = Value();
           instr = code + instr->target;
           continue;
@@ -221,6 +223,8 @@ bool Machine::run(const Function& fn, Value* const registers, Value& out) {
         const std::int64_t at = registers[instr->b + 1].small_int();
         const std::size_t size = collection.is_opaque() ? keys.size() : collection.size();
         if (at >= static_cast<std::int64_t>(size)) {
+          if (at == 0 && options_.tracer != nullptr) [[unlikely]]
+            trace_failure(fn, *instr, registers);
           instr = code + instr->target;
           continue;
         }

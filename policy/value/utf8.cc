@@ -67,6 +67,15 @@ bool is_ascii(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const Rune rune = decode_rune(text);
+    if (rune.code == U'\uFFFD' && rune.width == 1) return false;
+    text.remove_prefix(rune.width);
+  }
+  return true;
+}
+
 std::size_t count_runes(std::string_view text) {
   std::size_t count = 0;
   while (!text.empty()) {

@@ -14,6 +14,7 @@ struct Rune {
 [[nodiscard]] Rune decode_rune(std::string_view text);
 void append_rune(std::string& out, char32_t code);
 [[nodiscard]] bool is_ascii(std::string_view text);
+[[nodiscard]] bool is_utf8(std::string_view text);
 // Runes in `text`, each invalid byte counting as one.
 [[nodiscard]] std::size_t count_runes(std::string_view text);
 

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "policy/value/number.h"
+#include "policy/value/utf8.h"
 
 namespace coffer::policy {
 namespace {
@@ -79,6 +80,36 @@ Value plain_scalar(std::string_view text) {
   return Value::string(text);
 }
 
+// What may stand in a document (YAML 1.1, 5.1), which yaml-cpp does not look at.
+bool is_allowed(char32_t code) {
+  if (code == U'\t' || code == U'\n' || code == U'\r' || code == 0x85) return true;
+  const bool control = code < 0x20 || (code >= 0x7F && code < 0xA0);
+  return !control && code != 0xFFFE && code != 0xFFFF;
+}
+
+Status check_characters(std::string_view text, std::string_view what) {
+  if (!is_utf8(text)) return bad(what, "invalid UTF-8");
+  for (std::string_view rest = text; !rest.empty();) {
+    const Rune rune = decode_rune(rest);
+    if (!is_allowed(rune.code)) return bad(what, "control characters are not allowed");
+    rest.remove_prefix(rune.width);
+  }
+  return {};
+}
+
+// yaml-cpp reads the escapes \N and \_ as the bytes 0x85 and 0xA0 instead of their UTF-8.
+std::string repaired(const std::string& text) {
+  if (is_utf8(text)) return text;
+  std::string out;
+  for (std::string_view rest = text; !rest.empty();) {
+    const Rune rune = decode_rune(rest);
+    const bool invalid = rune.code == U'\uFFFD' && rune.width == 1;
+    append_rune(out, invalid ? static_cast<unsigned char>(rest.front()) : rune.code);
+    rest.remove_prefix(rune.width);
+  }
+  return out;
+}
+
 class Converter {
  public:
   Converter(std::string_view what, std::uint32_t max_depth) : what_(what), max_depth_(max_depth) {}
@@ -106,7 +137,7 @@ class Converter {
   static Value scalar(const YAML::Node& node) {
     const std::string& tag = node.Tag();
     if (tag == "!" || tag == "tag:yaml.org,2002:str" || tag == "tag:yaml.org,2002:binary") {
-      return Value::string(node.Scalar());
+      return Value::string(repaired(node.Scalar()));
     }
     return plain_scalar(node.Scalar());
   }
@@ -175,9 +206,26 @@ bool plain_safe(std::string_view text) {
          plain_scalar(text).is_string() && text != "y" && text != "n" && text != "Y" && text != "N";
 }
 
+// As JSON, but for what YAML does not allow as it is or would take for a line break.
+std::string quoted(const Value& value) {
+  const std::string json = to_json(value);
+  std::string out;
+  for (std::string_view rest = json; !rest.empty();) {
+    const Rune rune = decode_rune(rest);
+    const bool line_break = rune.code == 0x85 || rune.code == 0x2028 || rune.code == 0x2029;
+    if (is_allowed(rune.code) && !line_break && rune.code != 0xFEFF) {
+      out += rest.substr(0, rune.width);
+    } else {
+      out += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(rune.code));
+    }
+    rest.remove_prefix(rune.width);
+  }
+  return out;
+}
+
 std::string scalar_text(const Value& value) {
   if (!value.is_string()) return to_json(value);
-  return plain_safe(value.as_string()) ? std::string(value.as_string()) : to_json(value);
+  return plain_safe(value.as_string()) ? std::string(value.as_string()) : quoted(value);
 }
 
 // Recursion is bounded by the depth of values.
@@ -223,6 +271,7 @@ Result<Value> parse_yaml(std::string_view text, std::string_view what, const Jso
     return fail(Code::kResourceExhausted, fmt::format("parse {}: {} bytes, the limit is {}", what,
                                                       text.size(), options.max_bytes));
   }
+  COFFER_TRY_VOID(check_characters(text, what));
   try {
     return Converter(what, options.max_depth).convert(YAML::Load(std::string(text)), 0);
   } catch (const YAML::Exception& error) {

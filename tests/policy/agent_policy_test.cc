@@ -78,6 +78,18 @@ TEST(AgentPolicy, SaysWhichConditionFailedAndWithWhichValues) {
   EXPECT_EQ(to_json(agent->data()), R"({"pstate":{}})");
 }
 
+TEST(AgentPolicy, SaysThatThereWasNothingToIterateOver) {
+  auto agent = AgentPolicy::load("p", R"(package agent_policy
+default X := false
+X if { some id, n in data.pstate; id == input.id; n == 1 }
+)");
+  ASSERT_TRUE(agent.has_value());
+  EXPECT_EQ(
+      (*agent)->evaluate("X", json("{}")).reason,
+      "X: p:3: condition not met: X if { some id, n in data.pstate; id == input.id; n == 1 }: "
+      "left {}");
+}
+
 TEST(AgentPolicy, DeniesWhatHasNoVerdict) {
   auto agent = policy();
   for (const std::string_view name : {"Unknown", "Number", "Conflict"}) {

@@ -4,6 +4,7 @@
 
 #include "policy/value/json.h"
 #include "policy/value/number.h"
+#include "policy/value/yaml.h"
 
 namespace coffer::policy {
 namespace {
@@ -86,6 +87,21 @@ TEST(Value, FindsKeysInSmallAndLargeObjects) {
     }
     EXPECT_EQ(object.find("x"), nullptr);
   }
+}
+
+TEST(Yaml, RefusesWhatNoDocumentMayHold) {
+  for (const std::string_view text : {"a: \xc0",
+                                      "a: \x80"
+                                      "b",
+                                      "a: \x01", "a: \x7f", "a: \xef\xbf\xbf"})
+    EXPECT_FALSE(parse_yaml(text, "test").has_value()) << text;
+}
+
+TEST(Yaml, ReadsEscapesAsUtf8AndWritesThemSoThatTheySurvive) {
+  const Value read = *parse_yaml(R"("\N\_\L\P\x85\u00e9")", "test");
+  EXPECT_EQ(to_json(read), "\"\u0085\u00a0\\u2028\\u2029\u0085é\"");
+  for (const Value& value : {read, json(R"("\u007f\u0085\ufeff\uffff\n'#: ")")})
+    EXPECT_EQ(*parse_yaml(to_yaml(value), "test"), value) << to_yaml(value);
 }
 
 TEST(Number, CalculatesAsOpaDoes) {
