@@ -1,6 +1,7 @@
 #include "guest-agent/program.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/stubs/logging.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -140,6 +141,9 @@ Status run_as_init(Options& options) {
 
 int run_program(int argc, const char* const* argv, bool is_init) {
   ignore_sigpipe();
+  // A message that does not parse is refused with an error; protobuf's own line for each of its
+  // fields would let the host fill the console.
+  google::protobuf::SetLogHandler(nullptr);
   if (is_init) {
     Options options;
     const auto status = run_as_init(options);

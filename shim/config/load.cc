@@ -1,16 +1,13 @@
-// toml++ is header-only and slow to compile: it is included here only, without exceptions.
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
 #include "shim/config/load.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
 
-#include <toml++/toml.h>
 #include <algorithm>
 #include <optional>
 
 #include "base/fd.h"
+#include "base/toml.h"
 #include "shim/config/keys.h"
 
 namespace coffer::shim {
@@ -115,13 +112,8 @@ Status lay_over(LoadedConfig& loaded, std::string_view text, std::string_view na
     return fail(Code::kResourceExhausted,
                 fmt::format("{}: larger than {} bytes", name, kMaxConfigBytes));
   }
-  const toml::parse_result parsed = toml::parse(text, name);
-  if (!parsed) {
-    const auto& error = parsed.error();
-    return fail(Code::kInvalidArgument,
-                fmt::format("{}:{}: {}", name, error.source().begin.line, error.description()));
-  }
-  return Reader(name, loaded).table(parsed.table(), "");
+  COFFER_TRY(const toml::table table, parse_toml(text, name));
+  return Reader(name, loaded).table(table, "");
 }
 
 Result<std::vector<std::filesystem::path>> drop_ins(const std::filesystem::path& main_file) {

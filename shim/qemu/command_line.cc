@@ -188,7 +188,8 @@ class Composer {
     }
     option("-chardev", fmt::format("socket,id=agent,fd={}", pass(spec_.agent)));
     option("-device", "virtio-serial-pci,id=serial0,max_ports=2");
-    option("-device", "virtserialport,id=agent,bus=serial0.0,chardev=agent,name=org.coffer.agent.0");
+    option("-device",
+           "virtserialport,id=agent,bus=serial0.0,chardev=agent,name=org.coffer.agent.0");
   }
 
   void entropy() {
