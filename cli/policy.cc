@@ -10,6 +10,7 @@
 #include <map>
 
 #include "base/fd.h"
+#include "cli/policy_profile.h"
 #include "policy/engine.h"
 #include "policy/syntax/format.h"
 #include "policy/value/json.h"
@@ -37,40 +38,6 @@ struct EvalSettings {
   bool strict = false;
   bool profile = false;
   bool fail_if_undefined = false;
-};
-
-// Time spent in each rule, children included.
-class Profiler : public policy::Tracer {
- public:
-  void enter(const policy::Function& function, std::span<const Value>) override {
-    stack_.emplace_back(&function, Clock::now());
-  }
-  void leave(const policy::Function&, const Value&) override {
-    const auto& [function, start] = stack_.back();
-    Entry& entry = entries_[function->name];
-    entry.time += Clock::now() - start;
-    ++entry.calls;
-    stack_.pop_back();
-  }
-  void failed(const policy::Function&, std::uint32_t, const Value&, const Value&) override {}
-
-  void show() const {
-    std::multimap<std::chrono::nanoseconds, std::string, std::greater<>> sorted;
-    for (const auto& [name, entry] : entries_) sorted.emplace(entry.time, name);
-    fmt::print(stderr, "{:>12} {:>8}  rule\n", "time", "calls");
-    for (const auto& [time, name] : sorted)
-      fmt::print(stderr, "{:>9} us {:>8}  {}\n", time.count() / 1000, entries_.at(name).calls,
-                 name);
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  struct Entry {
-    std::chrono::nanoseconds time{0};
-    std::size_t calls = 0;
-  };
-  std::vector<std::pair<const policy::Function*, Clock::time_point>> stack_;
-  std::map<std::string, Entry> entries_;
 };
 
 class PrintToStderr : public policy::PrintSink {
@@ -226,7 +193,7 @@ Result<int> evaluate(const EvalSettings& settings, const std::string& text) {
     COFFER_TRY(query, evaluator->prepare(text, parse));
   }
   PrintToStderr prints;
-  Profiler profiler;
+  PolicyProfile profiler;
   policy::EvalOptions options;
   options.strict_builtin_errors = settings.strict;
   options.print = &prints;

@@ -153,7 +153,9 @@ void Emitter::negated(const Expr& expr) {
   // The negation itself is what is undone here; the rest of the statement is as written.
   Expr plain = expr;
   plain.negated = false;
+  const std::size_t begin = fn_.code.size();
   plain_statement(plain);
+  aside_from(begin);
   loc_ = expr.loc;
   Instr& instr = emit(Op::kFail);
   instr.target = outer;
@@ -166,7 +168,9 @@ void Emitter::not_body(const Expr& expr) {
   const ClosureScope scope(*this);
   const Label holds = new_label();
   fail_ = holds;
+  const std::size_t begin = fn_.code.size();
   body(*expr.body);
+  aside_from(begin);
   loc_ = expr.loc;
   Instr& instr = emit(Op::kFail);
   instr.target = outer;
@@ -221,6 +225,7 @@ void Emitter::every(const Expr& expr) {
   bind(next);
   fail_ = done;
   emit_failing(Op::kNext, 0, state, key, value);
+  aside_from(fn_.code.size() - 1);  // nothing to iterate over: it holds
   fail_ = outer;
   for (const int id : fresh) bound_[static_cast<std::size_t>(id)] = true;
   body(*expr.body);
@@ -263,9 +268,11 @@ void Emitter::print(const Term* call) {
       const ClosureScope scope(*this);
       const Label end = new_label();
       fail_ = end;
+      const std::size_t begin = fn_.code.size();
       emit(Op::kBegin);
       emit(Op::kAppend, evaluate(item));
       jump(fail_);
+      aside_from(begin);
       bind(end);
     }
     emit(Op::kEndSet, values);

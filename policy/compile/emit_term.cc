@@ -249,6 +249,7 @@ Operand Emitter::comprehension(const Term* term, Operand into) {
     const ClosureScope scope(*this);
     const Label end = new_label();
     fail_ = end;
+    const std::size_t begin = fn_.code.size();
     emit(Op::kBegin);
     body(*term->body);
     if (term->kind == TermKind::kObjectComprehension) {
@@ -259,6 +260,7 @@ Operand Emitter::comprehension(const Term* term, Operand into) {
     }
     jump(fail_);
     bind(end);
+    aside_from(begin);
   }
   loc_ = loc;
   emit(term->kind == TermKind::kArrayComprehension ? Op::kEndArray
@@ -284,7 +286,9 @@ Operand Emitter::template_string(const Term* term, Operand into) {
     std::vector<int> inside;
     Safety(*variables_).top_level(item, bound_, inside);
     reserve(inside);
+    const std::size_t begin = fn_.code.size();
     evaluate(item, part);
+    aside_from(begin);
     bind(end);
     parts.push_back(part);
   }

@@ -41,6 +41,11 @@ class Emitter {
   Label new_label();
   void bind(Label label);
   void link();
+  // The code from `begin` to here is aside (Function::aside).
+  void aside_from(std::size_t begin) {
+    fn_.aside.push_back(
+        {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(fn_.code.size())});
+  }
   Operand constant(const Value& value);
   [[nodiscard]] static bool is_constant(Operand operand) { return operand < 0; }
   [[nodiscard]] const Value& constant_value(Operand operand) const {

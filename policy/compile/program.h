@@ -122,6 +122,12 @@ struct Function {
   std::vector<Operand> lists;
   std::vector<std::vector<WithTarget>> withs;
   std::vector<Definition> definitions;
+  // Where a condition that fails does not fail the rule: in `not`, comprehensions, print.
+  struct Range {
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+  };
+  std::vector<Range> aside;
   // Rules that references with variables in them may reach.
   std::vector<const RuleNode*> dynamic;
   std::uint32_t registers = 0;

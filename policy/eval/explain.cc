@@ -23,6 +23,18 @@ std::string shortened(const Value& value, std::size_t most) {
 
 }  // namespace
 
+// A test of the result stands right behind the call.
+const Function* called_at(const Function& function, std::uint32_t pc) {
+  const Instr* instr = &function.code[pc];
+  if (instr->op == Op::kTrue && pc > 0) --instr;
+  const bool calls = instr->op == Op::kCall || instr->op == Op::kRule;
+  return calls ? instr->node->function.get() : nullptr;
+}
+
+std::string condition_text(const Location& where) {
+  return std::string(trimmed(source_line(where)).substr(0, 200));
+}
+
 void Explainer::enter(const Function& function, std::span<const Value>) {
   frames_.push_back({&function, nullptr, nullptr, nullptr});
 }
@@ -54,15 +66,12 @@ void Explainer::failed(const Function& function, std::uint32_t pc, const Value& 
   Failure failure{&function, pc, a, b, nullptr, pc, 1};
   for (const Definition& definition : function.definitions)
     if (definition.begin <= pc && pc < definition.end) failure.progress = pc - definition.begin;
-  // A call or rule that did not hold is explained by its own best branch; so is a test of its
-  // result right behind it.
-  const Instr* instr = &function.code[pc];
-  if (instr->op == Op::kTrue && pc > 0) --instr;
-  if (instr->op == Op::kCall && frame.child_function == instr->node->function.get())
+  const Function* called = called_at(function, pc);
+  if (called != nullptr && frame.child_function == called) {
     failure.cause = frame.child;
-  if (instr->op == Op::kRule)
-    if (const auto found = rules_.find(instr->node->function.get()); found != rules_.end())
-      failure.cause = found->second;
+  } else if (const auto found = rules_.find(called); found != rules_.end()) {
+    failure.cause = found->second;
+  }
   if (failure.cause != nullptr) failure.depth = std::min(failure.cause->depth + 1, kDeepest);
   if (frame.best == nullptr || further(failure, *frame.best))
     frame.best = std::make_shared<const Failure>(std::move(failure));
@@ -75,8 +84,7 @@ std::vector<FailedCondition> Explainer::explain(std::string_view name) const {
     for (const Failure* at = failure.get(); at != nullptr && out.size() < kDeepest;
          at = at->cause.get()) {
       const Location& where = at->function->locations[at->pc];
-      out.push_back({at->function->name, where, std::string(trimmed(source_line(where))), at->left,
-                     at->right});
+      out.push_back({at->function->name, where, condition_text(where), at->left, at->right});
     }
     break;
   }
@@ -93,8 +101,8 @@ std::string format_explanation(const std::vector<FailedCondition>& chain,
     rules += dot == std::string::npos ? step.rule : step.rule.substr(dot + 1);
   }
   const FailedCondition& last = chain.back();
-  std::string out = fmt::format("{}: {}: condition not met: {}", rules, place(last.location),
-                                last.condition.substr(0, 200));
+  std::string out =
+      fmt::format("{}: {}: condition not met: {}", rules, place(last.location), last.condition);
   if (!options.values) return out;
   if (last.left.defined()) out += fmt::format(": left {}", shortened(last.left, options.max_value));
   if (last.right.defined())

@@ -28,6 +28,11 @@ struct ExplainOptions {
 [[nodiscard]] std::string format_explanation(const std::vector<FailedCondition>& chain,
                                              const ExplainOptions& options = {});
 
+// The rule or function whose result the condition at `pc` is about; nullptr when it is none's.
+[[nodiscard]] const Function* called_at(const Function& function, std::uint32_t pc);
+// The source line that a condition stands on, trimmed.
+[[nodiscard]] std::string condition_text(const Location& where);
+
 // A Tracer that keeps, per call, only the branch that got furthest. For one evaluation.
 class Explainer : public Tracer {
  public:

@@ -239,6 +239,8 @@ void Machine::trace_failure(const Function& fn, const Instr& instr, const Value*
     return operand >= 0 ? registers[operand] : constants[~operand];
   };
   const auto pc = static_cast<std::uint32_t>(&instr - fn.code.data());
+  for (const Function::Range& aside : fn.aside)
+    if (aside.begin <= pc && pc < aside.end) return;
   static const Value none;
   switch (instr.op) {
     case Op::kGet:

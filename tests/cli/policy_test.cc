@@ -102,6 +102,90 @@ TEST_F(PolicyCommands, TestComparesAnswersAndCarriesState) {
             "\"want\":true}]}\n");
 }
 
+// Recorded from genpolicy's own runner: it reads the request as the typed message and knows no
+// state.
+TEST_F(PolicyCommands, TestReadsGenpolicysCasesFromAFolderAsGenpolicyDoes) {
+  const std::string policy = file("p.rego", R"(package agent_policy
+UpdateInterfaceRequest if { input.interface.mtu == 0; not input.interface.pciPath }
+CopyFileRequest if { input.file_type == "Regular"; input.symlink_target == null }
+StartContainerRequest := {"allowed": true, "ops": ops} if {
+	not data.pstate[input.container_id]
+	ops := [{"op": "add", "path": concat("/", ["/pstate", input.container_id]), "value": 1}]
+}
+)");
+  std::filesystem::create_directories(folder_ / "cases" / "a");
+  std::filesystem::create_directories(folder_ / "cases" / "b");
+  const std::string start =
+      R"({"kind":"StartContainerRequest","description":"again","state":{"c":1},)"
+      R"("request":{"container_id":"c"},"allowed":)";
+  file("cases/a/testcases.json",
+       R"([{"kind":"UpdateInterfaceRequest","description":"defaults","request":{"interface":)"
+       R"({"name":"eth0","pciPath":"x"}},"allowed":true},{"kind":"CopyFileRequest",)"
+       R"("description":"copy","request":{"file_type":"Regular"},"allowed":true}])");
+  file("cases/b/testcases.json", "[" + start + "true}," + start + "false}]");
+  const Ran ran = run({"policy", "test", "--policy", policy, (folder_ / "cases").string()});
+  EXPECT_EQ(ran.code, kExitOk) << ran.out;
+  EXPECT_NE(ran.out.find("4 passed, 0 failed"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("ok   CopyFileRequest copy\n"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.err.find("no field 'interface.pciPath' in the API: left out"), std::string::npos);
+  const Ran none = run({"policy", "test", "--policy", policy, folder_.string() + "/cases/.."});
+  EXPECT_EQ(none.code, kExitOk) << "folders are searched below, too";
+}
+
+TEST_F(PolicyCommands, TestTellsAFolderWithoutCasesAndARecordThatIsNone) {
+  const std::string policy = file("p.rego", kPolicy);
+  std::filesystem::create_directories(folder_ / "empty");
+  const Ran empty = run({"policy", "test", "--policy", policy, (folder_ / "empty").string()});
+  EXPECT_EQ(empty.code, kExitError);
+  EXPECT_NE(empty.err.find("no testcases.json"), std::string::npos) << empty.err;
+  const Ran bad =
+      run({"policy", "test", "--policy", policy, file("x.jsonl", "\n{\"ep\":\"X\"}\n")});
+  EXPECT_EQ(bad.code, kExitError);
+  EXPECT_NE(bad.err.find("x.jsonl:2: a record needs"), std::string::npos) << bad.err;
+}
+
+TEST_F(PolicyCommands, ExplainShowsEveryRuleThatWasTriedAsATree) {
+  const std::string policy = file("p.rego", R"(package agent_policy
+default ExecProcessRequest := false
+ExecProcessRequest if {
+	not forbidden(input.command)
+	some i in [1, 2]
+	allowed(input.command, i)
+}
+ExecProcessRequest if input.command == "ls"
+forbidden(c) if c == "reboot"
+allowed(c, i) if { known(c); c == "ps"; i > 0 }
+allowed(c, i) if i > 2
+known(c) if count(c) > 0
+)");
+  const std::string request =
+      file("r.json", R"({"ep":"ExecProcessRequest","input":{"command":"rm"}})");
+  const Ran ran = run({"policy", "explain", "--policy", policy, "--request", request});
+  EXPECT_EQ(ran.code, kExitNegative);
+  const std::string want = R"(ExecProcessRequest: did not hold
+  - p.rego:6: allowed(input.command, i) (2 times)
+      allowed: did not hold (2 times)
+        - p.rego:10: allowed(c, i) if { known(c); c == "ps"; i > 0 } (2 times)
+            left:  "rm"
+            right: "ps"
+        - p.rego:11: allowed(c, i) if i > 2 (2 times)
+            left:  1
+            right: 2
+            left:  2
+            right: 2
+        held: known (2 times)
+  - p.rego:8: ExecProcessRequest if input.command == "ls"
+      left:  "rm"
+      right: "ls"
+  did not hold, and need not: forbidden
+)";
+  EXPECT_NE(ran.out.find(want), std::string::npos) << ran.out;
+  const Ran json =
+      run({"policy", "explain", "--policy", policy, "--request", request, "--json", "--profile"});
+  EXPECT_NE(json.out.find(R"("rule":"data.agent_policy.known")"), std::string::npos) << json.out;
+  EXPECT_NE(json.err.find("  data.agent_policy.allowed\n"), std::string::npos) << json.err;
+}
+
 TEST_F(PolicyCommands, ExplainNamesTheConditionThatFailed) {
   const std::string policy = file("p.rego", kPolicy);
   const std::string request = file("r.json", R"({"command":"rm"})");
