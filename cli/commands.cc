@@ -5,6 +5,7 @@
 #include "cli/check.h"
 #include "cli/evidence.h"
 #include "cli/guest_image.h"
+#include "cli/initdata.h"
 #include "cli/measure_snp.h"
 #include "cli/measure_tdx.h"
 #include "cli/measure_tpm.h"
@@ -17,6 +18,7 @@ std::vector<Command> all_commands() {
   std::vector<Command> commands;
   commands.push_back(check_command());
   commands.push_back(guest_image_build());
+  for (auto& command : initdata_commands()) commands.push_back(std::move(command));
   commands.push_back(evidence_show());
   commands.push_back(evidence_verify());
   commands.push_back(evidence_id_block());

@@ -1,0 +1,1 @@
+coffer_fuzz(initdata SRC initdata_fuzz.cc DEPS coffer_initdata)
