@@ -66,7 +66,9 @@ Status Engine::add_data(const Value& document) {
 }
 
 Result<std::shared_ptr<Policy>> Engine::compile() {
-  COFFER_TRY(auto program, compile_modules(std::move(modules_), {.optimise = options_.optimise}));
+  COFFER_TRY(auto program,
+             compile_modules(std::move(modules_), {.optimise = options_.optimise,
+                                                   .host_functions = options_.host_functions}));
   modules_.clear();
   return std::make_shared<Policy>(std::move(program));
 }

@@ -12,6 +12,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -29,6 +30,9 @@ struct EngineOptions {
   RegoVersion version = RegoVersion::kV1;
   bool experimental_keywords = false;
   bool optimise = true;
+  // Functions that a policy may call beside OPA's: they get BuiltinContext::host of the evaluator.
+  // Must outlive what is compiled.
+  std::span<const Builtin> host_functions = {};
 };
 
 class Policy {

@@ -21,6 +21,13 @@ class RE2;
 
 namespace coffer::policy {
 
+// What the functions that a program adds of its own (EngineOptions::host_functions) reach through
+// their context: derive from it.
+class BuiltinHost {
+ public:
+  virtual ~BuiltinHost() = default;
+};
+
 // What builtins may ask of their surroundings. One per query; the caches live as long as the
 // policy.
 class BuiltinContext {
@@ -48,6 +55,9 @@ class BuiltinContext {
   std::function<void(std::span<std::uint8_t>)> random;
   // Largest string or collection, in bytes or elements, a builtin may make.
   std::size_t max_result = std::size_t{64} << 20U;
+
+  // Set before an evaluation whose policy has host functions; null otherwise.
+  BuiltinHost* host = nullptr;
 
   // Seed that stays the same within a query (rand.intn, uuid.rfc4122 are stable per argument; the
   // evaluator memoises nondeterministic builtins by name and arguments).

@@ -92,6 +92,7 @@ class ModuleCompiler {
       check_imports(*module);
     }
     tree_ = build_tree(program_->root, list, errors_);
+    tree_.host_functions = options_.host_functions;
     if (!errors_.empty()) return fail(diagnostics_error(errors_));
     for (RuleNode* node : tree_.order) resolve(node);
     if (!errors_.empty()) return fail(diagnostics_error(errors_));

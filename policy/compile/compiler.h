@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,9 @@ struct Program {
 
 struct CompilerOptions {
   bool optimise = true;
+  // Functions beside OPA's; must outlive the program. One of a builtin's name is never seen, and
+  // `with` cannot replace one.
+  std::span<const Builtin> host_functions = {};
 };
 
 // The modules are used up: their trees are changed while compiling.

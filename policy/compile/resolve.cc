@@ -288,7 +288,7 @@ class Resolver {
       out->name = "print";
       return true;
     }
-    out->builtin = find_builtin(text);
+    out->builtin = function_named(text);
     if (out->builtin == nullptr) {
       error(out->loc, "undefined function " + text, "rego_type_error");
       return false;
@@ -296,12 +296,19 @@ class Resolver {
     return true;
   }
 
+  // Of OPA's functions or the host's own.
+  [[nodiscard]] const Builtin* function_named(std::string_view name) const {
+    if (const Builtin* builtin = find_builtin(name)) return builtin;
+    const auto own = std::ranges::find(tree_.host_functions, name, &Builtin::name);
+    return own == tree_.host_functions.end() ? nullptr : &*own;
+  }
+
   // A statement may give one argument more than the arity: where the result goes.
   void call(Term* out, bool statement = false) {
     if (out->callee != nullptr) {
       if (!callee(out)) return;
     } else {
-      out->builtin = find_builtin(out->name);
+      out->builtin = function_named(out->name);
     }
     if (out->name != "print") check_call(*out, statement);
     for (Term* item : out->items) term(item);

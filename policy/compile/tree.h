@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -24,6 +25,8 @@ struct RuleTree {
   std::unordered_map<RuleNode*, std::vector<RuleSource>> sources;
   // In the order of the modules, for stable numbering and errors.
   std::vector<RuleNode*> order;
+  // Functions of the program that embeds the engine.
+  std::span<const Builtin> host_functions;
   // First names of the rules of each package ("a.b").
   std::unordered_map<std::string, std::set<std::string>> names;
 };

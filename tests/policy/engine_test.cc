@@ -51,6 +51,45 @@ TEST(Engine, RefusesWithPlaceAndCause) {
   }
 }
 
+// A program's own function: looks a name up, and counts how often it was asked.
+class Book : public BuiltinHost {
+ public:
+  int asked = 0;
+};
+
+Result<Value> look_up(BuiltinContext& context, std::span<const Value> args) {
+  COFFER_TRY(const std::string_view name, string_operand(args, 1));
+  auto* book = static_cast<Book*>(context.host);
+  if (book == nullptr) return builtin_error("no book");
+  ++book->asked;
+  return name == "a" ? Value::integer(1) : Value::null();
+}
+
+TEST(Engine, CallsAFunctionOfTheHostOncePerArgumentAndQuery) {
+  static constexpr Builtin kFunctions[] = {{"look_up", 1, &look_up, kNondeterministic}};
+  const std::string text =
+      "package a\np if { look_up(\"a\") == 1; look_up(\"b\") == null; look_up(\"a\") == 1 }";
+  Engine engine({.host_functions = kFunctions});
+  ASSERT_TRUE(engine.add_module("p.rego", text));
+  auto policy = engine.compile();
+  ASSERT_TRUE(policy) << policy.error().to_string();
+  Evaluator evaluator(*policy);
+  // Without its host the call is undefined, and nothing else happens.
+  EXPECT_TRUE(evaluator.rule("data.a.p", {}, {})->is_undefined());
+  Book book;
+  evaluator.context().host = &book;
+  EXPECT_TRUE(evaluator.rule("data.a.p", {}, {})->is_true());
+  EXPECT_EQ(book.asked, 2);
+  EXPECT_TRUE(evaluator.rule("data.a.p", {}, {})->is_true());
+  EXPECT_EQ(book.asked, 4);
+  // Nobody else's policies know the name, and its arity is checked.
+  EXPECT_NE(answer(text, "data.a.p").error().message().find("undefined function look_up"),
+            std::string::npos);
+  Engine arity({.host_functions = kFunctions});
+  ASSERT_TRUE(arity.add_module("p.rego", "package a\np := look_up(1, 2, 3)"));
+  EXPECT_NE(arity.compile().error().message().find("arity mismatch"), std::string::npos);
+}
+
 TEST(Engine, RefusesDeepNestingWithoutExhaustingTheStack) {
   for (const std::string_view open : {"[", "{", "(", "[x | x := ", "{\"a\": ", "f(", "x["}) {
     std::string text = "package a\np := ";
