@@ -1,0 +1,29 @@
+// Where a handshake's evidence comes from.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+
+#include "attestation/protocol/tee_name.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "tee/attester.h"
+
+namespace coffer::client {
+
+class EvidenceSource {
+ public:
+  virtual ~EvidenceSource() = default;
+  [[nodiscard]] virtual protocol::Tee tee() const = 0;
+  // The primary evidence's JSON that binds `report_data` (a digest, not padded). Blocks.
+  // kUnavailable: asking again may help.
+  [[nodiscard]] virtual Result<nlohmann::json> evidence(BytesView report_data) = 0;
+};
+
+// Of "snp", "tdx" and "tpm". kUnimplemented for an attester of another TEE.
+[[nodiscard]] Result<std::unique_ptr<EvidenceSource>> make_source(
+    std::unique_ptr<tee::Attester> attester);
+// Proves nothing: for brokers that are told to accept it.
+[[nodiscard]] std::unique_ptr<EvidenceSource> make_sample_source();
+
+}  // namespace coffer::client
