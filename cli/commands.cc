@@ -6,6 +6,7 @@
 #include "cli/evidence.h"
 #include "cli/guest_image.h"
 #include "cli/initdata.h"
+#include "cli/kbs.h"
 #include "cli/measure_snp.h"
 #include "cli/measure_tdx.h"
 #include "cli/measure_tpm.h"
@@ -25,6 +26,7 @@ std::vector<Command> all_commands() {
   for (auto& command : measure_snp_commands()) commands.push_back(std::move(command));
   commands.push_back(measure_tdx());
   commands.push_back(measure_tpm());
+  for (auto& command : kbs_commands()) commands.push_back(std::move(command));
   for (auto& command : policy_commands()) commands.push_back(std::move(command));
   return commands;
 }
