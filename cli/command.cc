@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 namespace coffer::cli {
 namespace {
@@ -198,8 +199,19 @@ int dispatch(std::span<const Command> commands, Args args) {
   std::size_t words = 0;
   const Command* command = match(commands, args, words);
   if (command == nullptr) {
-    return report(Error(Code::kInvalidArgument,
-                        fmt::format("command '{}': unknown (see coffer --help)", args[0])));
+    // The first word of several commands: those.
+    std::vector<Command> group;
+    std::ranges::copy_if(commands, std::back_inserter(group),
+                         [&](const Command& one) { return one.name.starts_with(args[0] + " "); });
+    const bool help = args.size() > 1 && (args[1] == "--help" || args[1] == "-h");
+    if (!group.empty() && (args.size() == 1 || help)) {
+      print_commands(group);
+      return help ? kExitOk : kExitError;
+    }
+    const std::string name = group.empty() ? args[0] : args[0] + " " + args[1];
+    return report(
+        Error(Code::kInvalidArgument, fmt::format("command '{}': unknown (see coffer{} --help)",
+                                                  name, group.empty() ? "" : " " + args[0])));
   }
   return command->run(args.subspan(words));
 }

@@ -24,7 +24,9 @@ using policy::Value;
 
 constexpr std::string_view kEvalUsage = "policy eval [OPTION]... QUERY";
 constexpr std::string_view kEvalHelp =
-    "Evaluates a Rego query over policies and data, as `opa eval` does.\n\n"
+    "Evaluates a Rego query over policies and data, as `opa eval` does. Documents in a folder lie "
+    "below the\nnames of its subfolders. '-' is standard input: a policy after -d, JSON after "
+    "-i.\n\n"
     "example: coffer policy eval -d policy.rego -d data.json -i input.json 'data.example.allow'";
 constexpr std::string_view kCheckUsage = "policy check [OPTION]... FILE...";
 constexpr std::string_view kCheckHelp =
@@ -51,12 +53,32 @@ bool has_extension(const std::filesystem::path& path, std::string_view extension
   return path.extension().string() == extension;
 }
 
-Status add_file(policy::Engine& engine, const std::filesystem::path& path) {
-  COFFER_TRY(std::string text, read_file(path));
-  if (has_extension(path, ".rego")) return engine.add_module(path.string(), std::move(text));
+// A file, or with "-" standard input.
+Result<std::string> read_text(const std::string& name) {
+  return read_file(name == "-" ? "/dev/stdin" : name);
+}
+
+Result<Value> read_document(const std::filesystem::path& path) {
+  COFFER_TRY(const std::string text, read_text(path.string()));
   const bool yaml = has_extension(path, ".yaml") || has_extension(path, ".yml");
-  COFFER_TRY(const Value document, yaml ? policy::parse_yaml(text, path.string())
-                                        : policy::parse_json(text, path.string()));
+  return yaml ? policy::parse_yaml(text, path.string()) : policy::parse_json(text, path.string());
+}
+
+// A document lies below the names of `folders`, as with OPA.
+Status add_file(policy::Engine& engine, const std::filesystem::path& path,
+                const std::filesystem::path& folders = {}) {
+  if (has_extension(path, ".rego") || path == "-") {
+    COFFER_TRY(std::string text, read_text(path.string()));
+    return engine.add_module(path == "-" ? "stdin" : path.string(), std::move(text));
+  }
+  COFFER_TRY(Value document, read_document(path));
+  std::vector<std::string> names;
+  for (const auto& part : folders) names.push_back(part.string());
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    policy::ObjectBuilder outer;
+    outer.add(*name, std::move(document));
+    document = outer.build();
+  }
   return engine.add_data(document);
 }
 
@@ -74,7 +96,8 @@ Status add_path(policy::Engine& engine, const std::string& name) {
   if (error)
     return fail(Code::kInvalidArgument, fmt::format("read folder '{}': {}", name, error.message()));
   std::sort(files.begin(), files.end());
-  for (const auto& path : files) COFFER_TRY_VOID(add_file(engine, path));
+  for (const auto& path : files)
+    COFFER_TRY_VOID(add_file(engine, path, path.lexically_relative(name).parent_path()));
   return {};
 }
 
@@ -176,11 +199,7 @@ std::string as_values(const policy::QueryResult& result) {
 Result<int> evaluate(const EvalSettings& settings, const std::string& text) {
   Value input;
   if (!settings.input.empty()) {
-    COFFER_TRY(const std::string content, read_file(settings.input));
-    const std::filesystem::path path(settings.input);
-    const bool yaml = has_extension(path, ".yaml") || has_extension(path, ".yml");
-    COFFER_TRY(input, yaml ? policy::parse_yaml(content, settings.input)
-                           : policy::parse_json(content, settings.input));
+    COFFER_TRY(input, read_document(settings.input));
   }
   COFFER_TRY(Loaded loaded, load(settings, true));
   const policy::ParseOptions parse{.version = settings.v0 ? RegoVersion::kV0 : RegoVersion::kV1};
@@ -244,7 +263,7 @@ int run_check(Args args) {
     return report(Error(Code::kInvalidArgument, "policy check: want at least one file"));
   for (const std::string& name : settings.data) {
     std::error_code error;
-    if (!std::filesystem::exists(name, error))
+    if (name != "-" && !std::filesystem::exists(name, error))
       return report(Error(Code::kNotFound, fmt::format("read '{}': no such file", name)));
   }
   if (auto loaded = load(settings, true); !loaded) {
@@ -261,13 +280,13 @@ constexpr std::string_view kFormatHelp =
 
 // A text that is no v1 is taken for v0; what is neither is not touched.
 Status format_file(const std::string& name, bool write) {
-  COFFER_TRY(const std::string text, read_file(name));
+  COFFER_TRY(const std::string text, read_text(name));
   if (auto parsed = policy::parse_module(name, text); !parsed) {
     if (!policy::parse_module(name, text, {.version = RegoVersion::kV0}))
       return fail(std::move(parsed).error());
   }
   const std::string out = policy::format_source(text);
-  if (!write) {
+  if (!write || name == "-") {
     fmt::print("{}", out);
     return {};
   }
@@ -288,6 +307,16 @@ int run_format(Args args) {
   return kExitOk;
 }
 
+// Known, so that nobody takes the absence for a typing error.
+std::function<int(Args)> not_there(std::string_view name) {
+  return [name](Args) {
+    return report(Error(Code::kUnimplemented,
+                        fmt::format("{}: this version cannot do it yet (write the policy by hand: "
+                                    "docs/policy/README.md)",
+                                    name)));
+  };
+}
+
 }  // namespace
 
 Result<std::unique_ptr<policy::AgentPolicy>> load_agent_policy(const std::string& path) {
@@ -305,7 +334,10 @@ std::vector<Command> policy_commands() {
           {"policy check", "compile policies and report what is wrong", run_check},
           {"policy fmt", "lay policies out", run_format},
           {"policy test", "replay recorded requests against an agent policy", run_policy_test},
-          {"policy explain", "say why a request is refused", run_policy_explain}};
+          {"policy explain", "say why a request is refused", run_policy_explain},
+          {"policy generate", "not there yet: a policy from a pod", not_there("policy generate")},
+          {"policy record", "not there yet: the requests of a pod", not_there("policy record")},
+          {"policy learn", "not there yet: a policy from requests", not_there("policy learn")}};
 }
 
 }  // namespace coffer::cli

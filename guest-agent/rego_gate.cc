@@ -22,12 +22,16 @@ policy::AgentPolicyOptions options() {
 constexpr std::size_t kMaxReason = 1536;
 constexpr std::size_t kMaxPrints = 512;
 
+constexpr std::string_view kNoDetails = "the policy allows no details";
+
+std::string trimmed(std::string text) {
+  if (text.size() <= kMaxReason) return text;
+  text.resize(kMaxReason);
+  return text + " ...";
+}
+
 std::string reason_of(const policy::Decision& decision) {
-  std::string reason = decision.reason.empty() ? "no rule allows it" : decision.reason;
-  if (reason.size() > kMaxReason) {
-    reason.resize(kMaxReason);
-    reason += " ...";
-  }
+  std::string reason = decision.reason.empty() ? "no rule allows it" : trimmed(decision.reason);
   if (decision.prints.empty()) return reason;
   reason += "; the policy printed: ";
   const std::string_view prints = decision.prints;
@@ -64,10 +68,11 @@ Result<Verdict> RegoGate::evaluate(std::string_view entry_point,
   COFFER_TRY(const auto input, loaded_->encoder.encode(request));
   auto decision = loaded_->policy->evaluate(entry_point, input);
   if (!decision.allowed && !decision.failure.empty())
-    return fail(Code::kInternal, std::move(decision.failure));
+    return fail(Code::kInternal, loaded_->policy->details() ? trimmed(std::move(decision.failure))
+                                                            : std::string(kNoDetails));
   if (decision.allowed) return Verdict{.allowed = true, .reason = {}};
   if (!loaded_->policy->details()) {
-    return Verdict{.allowed = false, .reason = "the policy allows no details"};
+    return Verdict{.allowed = false, .reason = std::string(kNoDetails)};
   }
   return Verdict{.allowed = false, .reason = reason_of(decision)};
 }

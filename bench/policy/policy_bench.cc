@@ -123,15 +123,42 @@ void slowest_request(benchmark::State& state) {
   state.counters["mean_us"] = best.empty() ? 0 : sum / static_cast<double>(best.size());
 }
 
+std::size_t heap() {
+  const auto info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+// What an agent holds after it has judged all requests of its pod: the policy, the machine's stacks
+// and caches, the compiled patterns with the states that matching has added to them. The largest of
+// the pods; first the policy with its evaluator alone.
+void memory(benchmark::State& state) {
+  const Value data = initial_state();
+  std::size_t loaded = 0;
+  std::size_t used = 0;
+  for (auto _ : state) {
+    for (const Pod& pod : pods()) {
+      const std::size_t before = heap();
+      const auto policy = load("policy.rego", pod.text);
+      Evaluator evaluator(policy);
+      loaded = std::max(loaded, heap() - before);
+      for (const Request& request : pod.requests)
+        benchmark::DoNotOptimize(evaluator.rule(request.path, data, request.input));
+      used = std::max(used, heap() - before);
+    }
+  }
+  state.counters["loaded_bytes"] = static_cast<double>(loaded);
+  state.counters["used_bytes"] = static_cast<double>(used);
+}
+
 void load_policy(benchmark::State& state, const std::string& file) {
   auto text = read_file(kPods / file);
   if (!text) return state.SkipWithError("no vectors");
   while (!text->empty() && text->back() == '\0') text->pop_back();  // one recording ends in NUL
   for (auto _ : state) benchmark::DoNotOptimize(load(file, *text));
-  const std::size_t before = mallinfo2().uordblks;
+  const std::size_t before = heap();
   const auto policy = load(file, *text);
   const Evaluator evaluator(policy);
-  state.counters["heap_bytes"] = static_cast<double>(mallinfo2().uordblks - before);
+  state.counters["heap_bytes"] = static_cast<double>(heap() - before);
   state.counters["bytes_of_text"] = static_cast<double>(text->size());
 }
 
@@ -180,6 +207,7 @@ BENCHMARK_CAPTURE(requests, exec_process, "ExecProcessRequest");
 BENCHMARK_CAPTURE(requests, create_sandbox, "CreateSandboxRequest");
 BENCHMARK_CAPTURE(load_policy, web, "web/policy.rego")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(load_policy, large, "large.rego")->Unit(benchmark::kMillisecond);
+BENCHMARK(memory)->Unit(benchmark::kMillisecond);
 BENCHMARK(first_answer)->Unit(benchmark::kMillisecond);
 BENCHMARK(state_change);
 BENCHMARK(parse_input)->Unit(benchmark::kMillisecond);

@@ -12,6 +12,12 @@
 namespace coffer::policy {
 namespace {
 
+std::string rune_text(char32_t code) {
+  std::string out;
+  append_rune(out, code);
+  return out;
+}
+
 constexpr std::size_t kMaxTokens = 4096;
 constexpr char32_t kMaxRune = 0x10FFFF;
 
@@ -39,8 +45,9 @@ class Parser {
   }
 
  private:
-  std::unexpected<Error> error(std::string_view what) const {
-    const std::size_t position = count_runes(text_.substr(0, text_.size() - rest_.size()));
+  // `back` runes before the place that was reached. Worded as OPA's library does.
+  std::unexpected<Error> error(std::string_view what, std::size_t back = 0) const {
+    const std::size_t position = count_runes(text_.substr(0, text_.size() - rest_.size())) - back;
     return fail(Code::kInvalidArgument, fmt::format("input:{}, pos:{}, {}: the input provided is "
                                                     "invalid",
                                                     text_, position, what));
@@ -60,7 +67,7 @@ class Parser {
     if (rune == U'.') {
       glob_.push_back({{{0, kMaxRune}}});
     } else if (rune == U'\\') {
-      if (rest_.empty()) return error("escape at the end");
+      if (rest_.empty()) return error(R"(input ends with a \\ (escape) character)", 1);
       const char32_t literal = take();
       glob_.push_back({{{literal, literal}}});
     } else {
@@ -83,15 +90,17 @@ class Parser {
     const bool negated = rest_.starts_with('^');
     if (negated) rest_.remove_prefix(1);
     while (!rest_.starts_with(']')) {
-      if (rest_.empty()) return error("'[' without its ']'");
+      if (rest_.empty()) return error("found [ without matching ]");
       COFFER_TRY(const char32_t low, class_rune());
       char32_t high = low;
       if (rest_.starts_with('-') && !rest_.starts_with("-]")) {
         rest_.remove_prefix(1);
-        if (rest_.empty()) return error("'[' without its ']'");
+        if (rest_.empty()) return error("found [ without matching ]");
         COFFER_TRY(high, class_rune());
       }
-      if (high < low) return error("range out of order");
+      if (high < low)
+        return error(fmt::format("range is out of order: '{}' comes before '{}' in Unicode",
+                                 rune_text(high), rune_text(low)));
       token.characters.push_back({low, high});
     }
     rest_.remove_prefix(1);
@@ -104,7 +113,7 @@ class Parser {
   Result<char32_t> class_rune() {
     const char32_t rune = take();
     if (rune != U'\\') return rune;
-    if (rest_.empty()) return error("escape at the end");
+    if (rest_.empty()) return error(R"(input ends with a \\ (escape) character)", 1);
     return take();
   }
 

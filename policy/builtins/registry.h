@@ -78,7 +78,7 @@ enum BuiltinFlags : std::uint8_t {
   kNondeterministic = 1,  // memoised per query, never folded at compile time
   kRelation = 2,          // the result is an array of solutions, each unified in turn (walk)
   kDeprecated = 4,        // refused in v1 modules
-  kRefused = 8,           // reaches outside: compile error that says so
+  kRefused = 8,           // a compile error that says why
 };
 
 struct Builtin {
@@ -87,6 +87,7 @@ struct Builtin {
   BuiltinFunction function;  // nullptr with kRefused
   std::uint8_t flags = kPure;
   std::string_view infix = {};
+  std::string_view refusal = {};  // with kRefused: why
 };
 
 // nullptr when there is none of this name.

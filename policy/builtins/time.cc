@@ -122,23 +122,29 @@ std::optional<std::int64_t> unit_nanos(std::string_view unit) {
   return std::nullopt;
 }
 
-// One "1.5h" of a duration; nullopt when it is not one.
-std::optional<long double> duration_part(std::string_view& rest) {
-  const auto digits_end = rest.find_first_not_of("0123456789.");
-  if (digits_end == std::string_view::npos || digits_end == 0) return std::nullopt;
-  const std::string digits(rest.substr(0, digits_end));
-  if (digits == "." || digits.find('.') != digits.rfind('.')) return std::nullopt;
-  rest.remove_prefix(digits_end);
+// Takes one "1.5h" off a duration, in nanoseconds. The errors are those of Go.
+Result<long double> duration_part(std::string_view& rest, std::string_view whole) {
+  const std::size_t end = std::min(rest.find_first_not_of("0123456789."), rest.size());
+  const std::string digits(rest.substr(0, end));
+  if (digits.find_first_of("0123456789") == std::string::npos ||
+      digits.find('.') != digits.rfind('.'))
+    return builtin_error(fmt::format("time: invalid duration \"{}\"", whole));
+  rest.remove_prefix(end);
   const std::string_view unit = rest.substr(0, rest.find_first_of("0123456789."));
   rest.remove_prefix(unit.size());
+  if (unit.empty())
+    return builtin_error(fmt::format("time: missing unit in duration \"{}\"", whole));
   const auto nanos = unit_nanos(unit);
-  if (!nanos) return std::nullopt;
+  if (!nanos)
+    return builtin_error(fmt::format("time: unknown unit \"{}\" in duration \"{}\"", unit, whole));
   return std::strtold(digits.c_str(), nullptr) * static_cast<long double>(*nanos);
 }
 
 Result<Value> parse_duration_ns(BuiltinContext& /*context*/, std::span<const Value> args) {
   COFFER_TRY(const auto text, string_operand(args, 1));
-  const auto invalid = [&] { return builtin_error(fmt::format("invalid duration \"{}\"", text)); };
+  const auto invalid = [&] {
+    return builtin_error(fmt::format("time: invalid duration \"{}\"", text));
+  };
   std::string_view rest = text;
   const bool negative = rest.starts_with('-');
   if (negative || rest.starts_with('+')) rest.remove_prefix(1);
@@ -146,9 +152,8 @@ Result<Value> parse_duration_ns(BuiltinContext& /*context*/, std::span<const Val
   if (rest.empty()) return invalid();
   long double total = 0;
   while (!rest.empty()) {
-    const auto part = duration_part(rest);
-    if (!part) return invalid();
-    total += *part;
+    COFFER_TRY(const long double part, duration_part(rest, text));
+    total += part;
   }
   if (total >= 9223372036854775808.0L) return invalid();
   const auto nanos = static_cast<std::int64_t>(total);

@@ -1,5 +1,6 @@
 // units.parse and units.parse_bytes: amounts with SI and binary suffixes.
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -12,6 +13,7 @@ namespace {
 
 // OPA refuses exponents past this, which would expand to numbers of that many digits.
 constexpr std::int64_t kMaxExponent = 100'000;
+constexpr std::size_t kMaxExponentDigits = 6;
 
 struct Amount {
   std::string number;
@@ -20,29 +22,23 @@ struct Amount {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// An 'e' belongs to the number only when digits (after a sign) follow: "1e3K" against "10e".
-bool starts_exponent(std::string_view text, std::size_t at) {
-  if (text[at] != 'e' && text[at] != 'E') return false;
-  std::size_t next = at + 1;
-  if (next < text.size() && (text[next] == '+' || text[next] == '-')) ++next;
-  return at > 0 && next < text.size() && is_digit(text[next]);
-}
-
-Amount split(std::string_view text) {
+// Splits as OPA does: signs stand anywhere in the number, whose reader then refuses them; an 'e'
+// belongs to it when a digit or a sign follows ("1e3K" against "10e"). nullopt when the exponent
+// has too many digits.
+std::optional<Amount> split(std::string_view text) {
   std::size_t end = 0;
-  bool exponent = false;
-  while (end < text.size()) {
+  for (; end < text.size(); ++end) {
     const char c = text[end];
-    if (is_digit(c) || c == '.' || (end == 0 && (c == '-' || c == '+'))) {
-      ++end;
-    } else if (!exponent && starts_exponent(text, end)) {
-      exponent = true;
-      end += is_digit(text[end + 1]) ? std::size_t{1} : std::size_t{2};
-    } else {
-      break;
-    }
+    if (is_digit(c) || c == '.' || c == '+' || c == '-') continue;
+    if (c != 'e' && c != 'E') break;
+    const char next = end + 1 < text.size() ? text[end + 1] : '\0';
+    const bool is_sign = next == '+' || next == '-';
+    if (!is_digit(next) && !is_sign) break;
+    if (is_sign) ++end;
+    const std::size_t last = std::min(text.find_first_not_of("0123456789", end + 1), text.size());
+    if (last - (end + 1) > kMaxExponentDigits) return std::nullopt;
   }
-  return {std::string(text.substr(0, end)), std::string(text.substr(end))};
+  return Amount{std::string(text.substr(0, end)), std::string(text.substr(end))};
 }
 
 // A decimal as digits x 10^exponent, exactly.
@@ -163,7 +159,9 @@ Result<Value> parse(std::span<const Value> args, bool bytes) {
   if (text.find(' ') != std::string::npos) {
     return builtin_error("spaces not allowed in resource strings");
   }
-  const Amount amount = split(text);
+  const auto split_amount = split(text);
+  if (!split_amount) return builtin_error("exponent too large");
+  const Amount& amount = *split_amount;
   if (amount.number.empty()) return builtin_error("no " + amount_word + " provided");
   const auto factor = bytes ? byte_unit(amount.unit) : plain_unit(amount.unit);
   if (!factor) {

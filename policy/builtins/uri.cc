@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -21,20 +22,33 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 std::unexpected<Error> bad(std::string message) { return builtin_error(std::move(message)); }
 
-Result<std::string> unescape(std::string_view text, bool host) {
+enum class Part { kOther, kHost, kZone };
+
+// Whether `c` may stand in a host as it is.
+bool plain_in_host(char c) {
+  constexpr std::string_view kMarks = "-_.~!$&'()*+,;=:[]<>\"";
+  return is_alpha(c) || is_digit(c) || kMarks.find(c) != std::string_view::npos;
+}
+
+// In a host only bytes past ASCII may be escaped; in a zone '%', ' ' and what needs no escape, too.
+bool may_be_escaped(char c, Part part) {
+  if (part == Part::kOther || static_cast<unsigned char>(c) >= 0x80) return true;
+  return part == Part::kZone && (c == '%' || c == ' ' || plain_in_host(c));
+}
+
+Result<std::string> unescape(std::string_view text, Part part) {
   constexpr std::string_view kHostForbidden = "<> \"{}^`|\\";
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
-      if (host && kHostForbidden.find(text[i]) != std::string_view::npos) {
+      if (part != Part::kOther && kHostForbidden.find(text[i]) != std::string_view::npos) {
         return bad(fmt::format("invalid character \"{}\" in host name", text[i]));
       }
       out += text[i];
       continue;
     }
     const auto byte = from_hex(text.substr(i + 1, 2));
-    // In a host only bytes past ASCII may be escaped.
-    if (!byte || byte->size() != 1 || (host && (*byte)[0] < 0x80)) {
+    if (!byte || byte->size() != 1 || !may_be_escaped(static_cast<char>((*byte)[0]), part)) {
       return bad(fmt::format("invalid URL escape \"{}\"", text.substr(i, 3)));
     }
     out += static_cast<char>((*byte)[0]);
@@ -62,7 +76,11 @@ Status parse_host(Uri& uri, std::string_view host) {
     if (close == std::string_view::npos) return bad("missing ']' in host");
     const std::string_view port = host.substr(close + 1);
     if (!valid_port(port)) return bad(fmt::format("invalid port \"{}\" after host", port));
-    COFFER_TRY(uri.hostname, unescape(host.substr(1, close - 1), true));
+    const std::string_view address = host.substr(1, close - 1);
+    const std::size_t zone = std::min(address.find("%25"), address.size());
+    COFFER_TRY(uri.hostname, unescape(address.substr(0, zone), Part::kHost));
+    COFFER_TRY(const std::string suffix, unescape(address.substr(zone), Part::kZone));
+    uri.hostname += suffix;
     if (!port.empty()) uri.port = port.substr(1);
     return {};
   }
@@ -73,7 +91,7 @@ Status parse_host(Uri& uri, std::string_view host) {
     uri.port = port.substr(1);
     host = host.substr(0, colon);
   }
-  COFFER_TRY(uri.hostname, unescape(host, true));
+  COFFER_TRY(uri.hostname, unescape(host, Part::kHost));
   return {};
 }
 
@@ -83,9 +101,9 @@ Status parse_authority(Uri& uri, std::string_view authority) {
     const std::string_view user = authority.substr(0, at);
     if (!valid_userinfo(user)) return bad("net/url: invalid userinfo");
     const auto colon = user.find(':');
-    COFFER_TRY(uri.username, unescape(user.substr(0, colon), false));
+    COFFER_TRY(uri.username, unescape(user.substr(0, colon), Part::kOther));
     if (colon != std::string_view::npos) {
-      COFFER_TRY(uri.password, unescape(user.substr(colon + 1), false));
+      COFFER_TRY(uri.password, unescape(user.substr(colon + 1), Part::kOther));
     }
     authority.remove_prefix(at + 1);
   }
@@ -135,7 +153,7 @@ Result<Uri> parse(std::string_view text) {
   }
   const auto hash = text.find('#');
   if (hash != std::string_view::npos) {
-    COFFER_TRY(uri.fragment, unescape(text.substr(hash + 1), false));
+    COFFER_TRY(uri.fragment, unescape(text.substr(hash + 1), Part::kOther));
     text = text.substr(0, hash);
   }
   COFFER_TRY(std::string_view rest, take_scheme(uri, text));
@@ -155,7 +173,7 @@ Result<Uri> parse(std::string_view text) {
         uri, rest.substr(2, slash == std::string_view::npos ? std::string_view::npos : slash - 2)));
     rest = slash == std::string_view::npos ? std::string_view() : rest.substr(slash);
   }
-  COFFER_TRY(uri.path, unescape(rest, false));
+  COFFER_TRY(uri.path, unescape(rest, Part::kOther));
   uri.raw_path = default_encoding(uri.path, rest) ? uri.path : std::string(rest);
   return uri;
 }

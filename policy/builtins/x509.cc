@@ -225,6 +225,8 @@ Result<Value> parse_and_verify(BuiltinContext& context, Args args) {
   X509_VERIFY_PARAM_set_time(X509_STORE_CTX_get0_param(check.get()),
                              static_cast<std::time_t>(context.now_ns() / 1'000'000'000));
   X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(check.get()), X509_V_FLAG_PARTIAL_CHAIN);
+  // As Go does when it is asked for no other use.
+  X509_STORE_CTX_set_purpose(check.get(), X509_PURPOSE_SSL_SERVER);
   const bool good = X509_verify_cert(check.get()) == 1;
   ERR_clear_error();
   if (!good) return refused;

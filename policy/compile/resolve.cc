@@ -1,5 +1,7 @@
 #include "policy/compile/resolve.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 
@@ -318,8 +320,7 @@ class Resolver {
     const Builtin* builtin = call.builtin;
     if (builtin != nullptr && (builtin->flags & kRefused) != 0) {
       error(call.loc,
-            "built-in function " + std::string(builtin->name) +
-                " is refused: it reaches outside of what the guest may see",
+            fmt::format("built-in function {} is refused: {}", builtin->name, builtin->refusal),
             "rego_type_error");
       return;
     }

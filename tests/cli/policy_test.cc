@@ -74,6 +74,26 @@ TEST_F(PolicyCommands, EvalTakesConstantsThatTheQueryReplaces) {
             "2\n");
 }
 
+TEST_F(PolicyCommands, EvalPutsDocumentsBelowTheNamesOfTheirFolders) {
+  std::filesystem::create_directories(folder_ / "b" / "x" / "y");
+  file("b/x/y/d.yaml", "k: [1]\n");
+  file("b/top.json", R"({"n":2})");
+  file("b/x/p.rego", "package t\np := data.x.y.k[0] + data.n");
+  EXPECT_EQ(run({"policy", "eval", "-d", (folder_ / "b").string(), "-f", "raw", "data.x.y.k"}).out,
+            "[1]\n");
+  EXPECT_EQ(run({"policy", "eval", "-d", (folder_ / "b").string(), "-f", "raw", "data.t.p"}).out,
+            "3\n");
+}
+
+TEST_F(PolicyCommands, SaysOfWhatIsNotThereYetThatItIsNot) {
+  for (const std::string name : {"generate", "record", "learn"}) {
+    const Ran ran = run({"policy", name, "-y", "pod.yaml"});
+    EXPECT_EQ(ran.code, kExitError);
+    EXPECT_NE(ran.err.find("policy " + name + ": this version cannot do it yet"), std::string::npos)
+        << ran.err;
+  }
+}
+
 TEST_F(PolicyCommands, CheckSaysWhere) {
   EXPECT_EQ(run({"policy", "check", file("good.rego", "package t\np := 1")}).code, kExitOk);
   const Ran bad = run({"policy", "check", file("bad.rego", "package t\np := x")});

@@ -46,6 +46,17 @@ TEST(RegoGate, SaysNothingToTheHostWhenTheTenantWantsIt) {
   EXPECT_EQ(denied->reason, "the policy allows no details");
 }
 
+TEST(RegoGate, SaysNothingAboutAnErrorEitherWhenTheTenantWantsIt) {
+  const std::string text =
+      "StartContainerRequest := 1\nStartContainerRequest := 2 if input.container_id\n";
+  const auto open = start(*policy(text), "c");
+  ASSERT_FALSE(open);
+  EXPECT_NE(open.error().message().find("eval_conflict_error"), std::string::npos);
+  const auto closed = start(*policy(text + "DenialDetails := false\n"), "c");
+  ASSERT_FALSE(closed);
+  EXPECT_EQ(closed.error().message(), "the policy allows no details");
+}
+
 TEST(RegoGate, TrimsWhatAPolicyPrints) {
   const auto gate = policy(
       "default StartContainerRequest := false\n"

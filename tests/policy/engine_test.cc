@@ -172,6 +172,22 @@ t := x if { x := data.a.constants.x.y with data.a.constants as {"x": {"y": 7}} }
   EXPECT_EQ(to_json(*fast->find("r")), "[2,3]");
 }
 
+TEST(Engine, RefusesByNameWhatIsNotForAGuestAndSaysWhy) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"http.send({})", "http.send is refused: it reaches outside"},
+      {"net.lookup_ip_addr(\"x\")", "net.lookup_ip_addr is refused: it reaches outside"},
+      {"opa.runtime()", "opa.runtime is refused: it reaches outside"},
+      {"rego.parse_module(\"\", \"\")", "rego.parse_module is refused: the text"},
+      {"strings.render_template(\"\", {})",
+       "strings.render_template is refused: Go's text templates"},
+  };
+  for (const auto& [call, want] : cases) {
+    const auto got = answer("package a\np := " + call, "data.a.p", {}, {});
+    ASSERT_FALSE(got.has_value()) << call;
+    EXPECT_NE(got.error().message().find(want), std::string::npos) << got.error().message();
+  }
+}
+
 TEST(Engine, MergesModulesOfOnePackageAndDataDocuments) {
   Engine engine;
   ASSERT_TRUE(engine.add_module("a.rego", "package a\np contains 1").has_value());
