@@ -1,0 +1,100 @@
+#include "attestation/guest_api/kbs_backend.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <nlohmann/json.hpp>
+
+namespace coffer::guest_api {
+
+struct KbsBackend::State {
+  State(client::KbsClient made, std::unique_ptr<client::EvidenceSource> evidence_source,
+        AllowResource allow_resource)
+      : source(std::move(evidence_source)),
+        client(std::move(made)),
+        allow(std::move(allow_resource)) {}
+
+  std::unique_ptr<client::EvidenceSource> source;  // outlives the client
+  client::KbsClient client;
+  AllowResource allow;
+  asio::thread_pool thread{1};
+};
+
+namespace {
+
+// Does `work` on the thread and comes back to the caller's loop.
+template <typename T>
+Task<Result<T>> on_thread(asio::thread_pool& thread, std::function<Result<T>()> work) {
+  const auto executor = co_await asio::this_coro::executor;
+  // Shared: a cancelled caller is gone before the work has ended.
+  const auto done = std::make_shared<Future<std::shared_ptr<Result<T>>>>(executor);
+  asio::post(thread, [work = std::move(work), done, executor] {
+    auto result = std::make_shared<Result<T>>(work());
+    asio::post(executor, [done, result] { done->set(result); });
+  });
+  const auto result = co_await done->wait();
+  co_return std::move(**result);
+}
+
+}  // namespace
+
+KbsBackend::KbsBackend(client::KbsClient client, std::unique_ptr<client::EvidenceSource> source,
+                       AllowResource allow)
+    : state_(std::make_shared<State>(std::move(client), std::move(source), std::move(allow))) {}
+
+KbsBackend::~KbsBackend() { state_->thread.join(); }
+
+std::string KbsBackend::tee() const {
+  return std::string(protocol::tee_name(state_->source->tee()));
+}
+
+Task<Result<std::string>> KbsBackend::attest() {
+  std::function<Result<std::string>()> work = [state = state_] { return state->client.attest(); };
+  return on_thread<std::string>(state_->thread, std::move(work));
+}
+
+Task<Result<SecretBytes>> KbsBackend::resource(protocol::ResourceUri uri) {
+  std::function<Result<SecretBytes>()> work = [state = state_,
+                                               uri = std::move(uri)]() -> Result<SecretBytes> {
+    if (state->allow && !state->allow(uri)) {
+      return fail(Code::kPermissionDenied,
+                  fmt::format("get resource '{}': the agent's policy does not allow it",
+                              uri.request_path()));
+    }
+    return state->client.get_resource(uri);
+  };
+  return on_thread<SecretBytes>(state_->thread, std::move(work));
+}
+
+Task<Result<SecretBytes>> KbsBackend::token(std::string type) {
+  std::function<Result<SecretBytes>()> work = [state = state_,
+                                               type = std::move(type)]() -> Result<SecretBytes> {
+    if (type != "kbs") {
+      return fail(Code::kInvalidArgument,
+                  fmt::format("get token: type '{}' is not supported; kbs is", type));
+    }
+    COFFER_TRY(const std::string token, state->client.token());
+    COFFER_TRY(const std::string pem, state->client.key().to_pem());
+    const nlohmann::ordered_json out = {{"token", token}, {"tee_keypair", pem}};
+    return SecretBytes(to_bytes(out.dump()));
+  };
+  return on_thread<SecretBytes>(state_->thread, std::move(work));
+}
+
+Task<Result<std::string>> KbsBackend::evidence(Bytes runtime_data) {
+  std::function<Result<std::string>()> work =
+      [state = state_, data = std::move(runtime_data)]() -> Result<std::string> {
+    COFFER_TRY(const auto json, state->source->evidence(data));
+    return json.dump();
+  };
+  return on_thread<std::string>(state_->thread, std::move(work));
+}
+
+Task<Status> KbsBackend::extend(RuntimeEvent event) {
+  co_return fail(Code::kUnimplemented,
+                 fmt::format("measure event of '{}': the runtime event log is not supported yet",
+                             event.domain));
+}
+
+}  // namespace coffer::guest_api
