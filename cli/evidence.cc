@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "cli/evidence_io.h"
+#include "cli/evidence_material.h"
 
 namespace coffer::cli {
 namespace {
@@ -62,13 +66,20 @@ const TeeCommands* find_tee(std::string_view name) {
   return at == kTees.end() ? nullptr : at;
 }
 
-// For show: an SNP report is the only evidence of its size.
-const TeeCommands* guess_by_file(Args args) {
-  for (const auto& arg : args) {
-    std::error_code error;
-    if (std::filesystem::file_size(arg, error) == kSnpReportSize && !error) return find_tee("snp");
-  }
-  return find_tee("tdx");
+constexpr std::string_view kTpmMagic(
+    "\xff"
+    "TCG",
+    4);
+constexpr std::size_t kQuoteHeaderSize = 48;
+
+// The TEE whose evidence these bytes look like: an SNP report is the only one of its size, a TPM's
+// begins with a magic, a quote with a version of 3 to 5 and a known kind of key.
+const TeeCommands* tee_of(BytesView bytes) {
+  if (bytes.size() == kSnpReportSize) return find_tee("snp");
+  if (as_text(bytes).starts_with(kTpmMagic)) return find_tee("tpm");
+  const bool quote = bytes.size() >= kQuoteHeaderSize && bytes[0] >= 3 && bytes[0] <= 5 &&
+                     bytes[1] == 0 && (bytes[2] == 2 || bytes[2] == 3) && bytes[3] == 0;
+  return quote ? find_tee("tdx") : nullptr;
 }
 
 int help(std::string_view command, std::string_view text) {
@@ -79,14 +90,47 @@ int help(std::string_view command, std::string_view text) {
   return kExitOk;
 }
 
+// Without --tee: looks into the file.
+int show_unknown(Args args) {
+  bool json = false;
+  std::vector<std::string> files;
+  Options options("evidence show FILE [--tee TEE] [--json]", "");
+  options.flag("--json", &json, "print JSON").positional(&files);
+  if (const auto status = options.parse(args); !status) return report(status.error());
+  if (files.size() != 1) {
+    return report(Error(Code::kInvalidArgument, "evidence show: want one file (see --help)"));
+  }
+  const auto bytes = read_bytes(files[0]);
+  if (!bytes) return report(bytes.error());
+  if (const TeeCommands* tee = tee_of(*bytes)) return tee->show(args);
+  auto shown = describe_material(*bytes);
+  if (!shown) return report(std::move(shown.error()).with_context(fmt::format("'{}'", files[0])));
+  if (json) {
+    fmt::print("{}\n", shown->dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return kExitOk;
+  }
+  for (const auto& [key, value] : shown->items()) {
+    fmt::print("{:<24} {}\n", key,
+               value.is_string() ? value.get<std::string>()
+                                 : value.dump(value.is_structured() ? 2 : -1, ' ', false,
+                                              nlohmann::json::error_handler_t::replace));
+  }
+  return kExitOk;
+}
+
 int run_show(Args args) {
   const auto name = option_value(args, "--tee");
   if (!name && wants_help(args)) {
-    return help("show",
-                "Prints what a piece of evidence says, without judging it.\n\n"
-                "Example: coffer evidence show report.bin --json");
+    return help(
+        "show",
+        "Prints what a piece of evidence says, without judging it. Without --tee it looks into\n"
+        "the file, and then also reads what stands around evidence: certificates (VCEK,\n"
+        "VLEK, PCK), revocation lists, certificate tables, Intel's collateral, TDREPORTs,\n"
+        "HCL reports and event logs (with the registers that they replay to).\n\n"
+        "Example: coffer evidence show report.bin --json");
   }
-  const TeeCommands* tee = name ? find_tee(*name) : guess_by_file(args);
+  if (!name) return show_unknown(args);
+  const TeeCommands* tee = find_tee(*name);
   return tee == nullptr ? no_tee("show", name) : tee->show(args);
 }
 

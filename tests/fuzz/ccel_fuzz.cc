@@ -2,10 +2,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "tee/eventlog/ccel_table.h"
 #include "tee/eventlog/event_log.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace coffer::eventlog;
+  static_cast<void>(parse_ccel_table(coffer::BytesView(data, size)));
   const auto log = parse_event_log(coffer::BytesView(data, size));
   if (!log) return 0;
   for (const Alg alg : log->algs) {

@@ -1,10 +1,12 @@
 #include "tee/eventlog/event_log.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
+#include "tee/eventlog/ccel_table.h"
 #include "tests/tee/tdx/vectors.h"
 
 namespace coffer::eventlog {
@@ -234,6 +236,54 @@ TEST(EventLog, SaysWhenATypeDoesNotAuthenticateItsData) {
   const auto log = parse_event_log(builder.bytes()).value();
   EXPECT_EQ(digest_matches_data(log.events[0], Alg::kSha384), std::nullopt);
   EXPECT_EQ(digest_matches_data(log.events[1], Alg::kSha384), true);
+}
+
+// A table with a right checksum.
+Bytes ccel_table() {
+  Bytes out = to_bytes(std::string_view("CCEL\x38\0\0\0\x01", 9));
+  out.resize(36);
+  put(out, 2, 2);           // TDX, subtype 0
+  put(out, 0, 2);           // reserved
+  put(out, 0x40000, 8);     // LAML
+  put(out, 0xbedbf000, 8);  // LASA
+  std::uint8_t sum = 0;
+  for (const std::uint8_t byte : out) sum = static_cast<std::uint8_t>(sum + byte);
+  out[9] = static_cast<std::uint8_t>(-sum);
+  return out;
+}
+
+TEST(CcelTable, SaysWhereTheLogLies) {
+  const auto table = parse_ccel_table(ccel_table());
+  ASSERT_TRUE(table) << table.error().to_string();
+  EXPECT_EQ(table->cc_type, kCcTypeTdx);
+  EXPECT_EQ(table->log_area_length, 0x40000U);
+  EXPECT_EQ(table->log_area_start, 0xbedbf000U);
+}
+
+TEST(CcelTable, EqualsTheVector) {
+  COFFER_NEED_VECTORS();
+  for (const auto& entry : index_entries("acpi-ccel")) {
+    const auto table = parse_ccel_table(vector_bytes(entry["file"]));
+    ASSERT_TRUE(table) << table.error().to_string();
+    const auto& want = entry["expected"];
+    EXPECT_EQ(table->cc_type, want["cc_type"]);
+    EXPECT_EQ(table->cc_subtype, want["subtype"]);
+    EXPECT_EQ(fmt::format("{:#x}", table->log_area_length), want["laml"]);
+    EXPECT_EQ(fmt::format("{:#x}", table->log_area_start), want["lasa"]);
+  }
+}
+
+TEST(CcelTable, RefusesEveryFlippedByteAndEverySize) {
+  const Bytes good = ccel_table();
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    Bytes bad = good;
+    bad[i] ^= 1;
+    EXPECT_FALSE(parse_ccel_table(bad)) << i;
+    EXPECT_FALSE(parse_ccel_table(BytesView(good).first(i)));
+  }
+  Bytes longer = good;
+  longer.push_back(0);
+  EXPECT_FALSE(parse_ccel_table(longer));
 }
 
 }  // namespace
