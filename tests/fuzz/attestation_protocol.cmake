@@ -1,0 +1,8 @@
+find_package(nlohmann_json REQUIRED)
+coffer_fuzz(jcs SRC jcs_fuzz.cc DEPS coffer_jose nlohmann_json::nlohmann_json)
+coffer_fuzz(jwe SRC jwe_fuzz.cc DEPS coffer_jose nlohmann_json::nlohmann_json)
+coffer_fuzz(jwk SRC jwk_fuzz.cc DEPS coffer_jose nlohmann_json::nlohmann_json)
+coffer_fuzz(jwt SRC jwt_fuzz.cc DEPS coffer_jose coffer_sealed_secret nlohmann_json::nlohmann_json)
+coffer_fuzz(kbs_messages SRC kbs_messages_fuzz.cc DEPS coffer_kbs_protocol)
+coffer_fuzz(evidence_json SRC evidence_json_fuzz.cc DEPS coffer_evidence nlohmann_json::nlohmann_json)
+coffer_fuzz(guest_http SRC guest_http_fuzz.cc DEPS coffer_guest_api)
