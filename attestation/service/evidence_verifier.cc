@@ -1,0 +1,207 @@
+#include "attestation/service/evidence_verifier.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "attestation/evidence/evidence.h"
+#include "attestation/service/claims.h"
+#include "tee/digest.h"
+#include "tee/sev-snp/verifier.h"
+#include "tee/tdx/pck_extension.h"
+#include "tee/tdx/quote.h"
+#include "tee/tdx/verify.h"
+#include "tee/tpm/key.h"
+#include "tee/tpm/verify.h"
+#include "tee/x509_bundle.h"
+
+namespace coffer::appraisal {
+namespace {
+
+using Json = nlohmann::json;
+using protocol::Tee;
+
+constexpr std::string_view kProtocol = "key broker protocol 0.4.0, attestation";
+constexpr unsigned kInitDataPcr = 8;
+
+Bytes padded(BytesView bytes, std::size_t size) {
+  Bytes out(bytes.begin(), bytes.end());
+  out.resize(size);
+  return out;
+}
+
+std::string text_at(const Json& object, const char* key) {
+  if (!object.is_object()) return {};
+  const auto at = object.find(key);
+  return at == object.end() || !at->is_string() ? std::string() : at->get<std::string>();
+}
+
+// The digest of the init data that was presented is the one that the hardware holds.
+void check_init_data(const std::optional<Bytes>& want, std::string_view found,
+                     tee::Verdict& verdict) {
+  if (want) {
+    verdict.add_equal("init_data", to_hex(*want), found, kProtocol);
+  } else {
+    verdict.add_waived("init_data", found, "none was presented, and none is claimed");
+  }
+}
+
+// What PCR 8 holds when the guest extended it, once, with this digest.
+Bytes extended(BytesView digest) {
+  tee::Hasher hasher(tee::HashAlgorithm::kSha256);
+  return hasher.update(Bytes(32)).update(padded(digest, 32)).finish();
+}
+
+// Which platform's collateral a quote needs, on its own word: the verifier checks it.
+Result<std::string> fmspc_of(BytesView bytes) {
+  COFFER_TRY(const tdx::Quote quote, tdx::parse_quote(bytes));
+  COFFER_TRY(const auto chain, tee::parse_x509_bundle(quote.pck_chain_pem, "PCK chain"));
+  for (const auto& certificate : chain.certificates) {
+    const auto* extension = certificate.extension(tdx::kSgxExtensionOid);
+    if (extension == nullptr) continue;
+    COFFER_TRY(const auto pck, tdx::parse_pck_extension(extension->value));
+    return to_hex(pck.fmspc);
+  }
+  return fail(Code::kInvalidArgument, "verify tdx evidence: no PCK certificate in the quote");
+}
+
+std::optional<Bytes> resized(const std::optional<Bytes>& bytes, std::size_t size) {
+  if (!bytes) return std::nullopt;
+  return padded(*bytes, size);
+}
+
+}  // namespace
+
+std::vector<Tee> EvidenceVerifier::supported() const {
+  std::vector<Tee> out = {Tee::kSnp, Tee::kTdx, Tee::kTpm};
+  if (config_.allow_sample) out.push_back(Tee::kSample);
+  return out;
+}
+
+Result<Verified> EvidenceVerifier::verify(const EvidenceRequest& request,
+                                          tee::UnixTime time) const {
+  switch (request.tee) {
+    case Tee::kSnp:
+      return snp(request, time);
+    case Tee::kTdx:
+      return tdx(request, time);
+    case Tee::kTpm:
+      return tpm(request);
+    case Tee::kSample:
+      return sample(request);
+    default:
+      return fail(Code::kUnimplemented,
+                  fmt::format("verify evidence of '{}': this service has no verifier for it",
+                              protocol::tee_name(request.tee)));
+  }
+}
+
+Result<Verified> EvidenceVerifier::snp(const EvidenceRequest& request, tee::UnixTime time) const {
+  COFFER_TRY(const tee::Evidence evidence, evidence::parse_snp(request.evidence));
+  // Debugging and migration show in claims, and the policies decide: as with Trustee.
+  snp::Expectations want;
+  want.allow_debug = true;
+  want.allow_migrate_ma = true;
+  want.require_crl = config_.snp_require_crl;
+  const auto verifier = snp::make_verifier(config_.snp, want);
+  const BytesView bound = request.report_data ? BytesView(*request.report_data) : BytesView();
+  Verified out{.verdict = verifier->verify(evidence, bound, time),
+               .claims = {},
+               .report_data = {},
+               .init_data = {}};
+  const Json& vendor = out.verdict.claims();
+  out.report_data = text_at(vendor, "report_data");
+  out.init_data = text_at(vendor, "host_data");
+  out.claims = snp_claims(vendor);
+  check_init_data(resized(request.init_data_digest, 32), out.init_data, out.verdict);
+  return out;
+}
+
+Result<Verified> EvidenceVerifier::tdx(const EvidenceRequest& request, tee::UnixTime time) const {
+  COFFER_TRY(const tee::Evidence evidence, evidence::parse_tdx(request.evidence));
+  tdx::Expectations want;
+  want.allow_debug = true;
+  want.allow_migratable = true;
+  want.allow_perfmon = true;
+  want.allow_pks = true;
+  want.allow_key_locker = true;
+  COFFER_TRY(want.accepted_statuses, tdx::parse_accepted_statuses("any"));
+  if (request.report_data) {
+    if (request.report_data->size() > 64) {
+      return fail(Code::kInvalidArgument, "verify tdx evidence: report data is over 64 bytes");
+    }
+    auto& field = want.report_data.emplace();
+    std::ranges::copy(*request.report_data, field.begin());
+  }
+  COFFER_TRY(const std::string fmspc, fmspc_of(evidence.report));
+  const auto collateral = config_.tdx.find(fmspc);
+  if (collateral == config_.tdx.end()) {
+    return fail(Code::kFailedPrecondition,
+                fmt::format("verify tdx evidence: no collateral for the platform's FMSPC {} (give "
+                            "it to the service: verifier.tdx_collateral_dirs)",
+                            fmspc));
+  }
+  tdx::Evidence input{.quote = evidence.report, .event_log = {}};
+  if (!evidence.manifest.empty()) input.event_log = evidence.manifest;
+  Verified out{.verdict = tdx::verify(input, collateral->second, want, time),
+               .claims = {},
+               .report_data = {},
+               .init_data = {}};
+  const Json& vendor = out.verdict.claims();
+  out.report_data = text_at(vendor, "report_data");
+  out.init_data = text_at(vendor, "mr_config_id");
+  out.claims = tdx_claims(vendor, evidence.report, out.verdict.verified());
+  check_init_data(resized(request.init_data_digest, 48), out.init_data, out.verdict);
+  return out;
+}
+
+Result<Verified> EvidenceVerifier::tpm(const EvidenceRequest& request) const {
+  COFFER_TRY(const auto parsed, evidence::parse_tpm(request.evidence));
+  COFFER_TRY(const auto key, tpm::parse_attestation_key(parsed.attestation_key));
+  tpm::Expectations want;
+  if (request.report_data) want.nonce = padded(*request.report_data, evidence::kTpmNonceBytes);
+  // A policy may read any of them, so all of them must be signed for.
+  for (unsigned pcr = 0; pcr < tpm::kPcrCount; ++pcr) want.required_pcrs.insert(pcr);
+  tpm::Evidence evidence{
+      .attest = parsed.attest, .signature = parsed.signature, .pcrs = parsed.pcrs, .event_log = {}};
+  if (!parsed.event_log.empty()) evidence.event_log = parsed.event_log;
+  Verified out{.verdict = tpm::verify(evidence, key, want),
+               .claims = {},
+               .report_data = {},
+               .init_data = {}};
+  out.claims = tpm_claims(out.verdict.claims());
+  out.claims["ak_public"] = to_base64(key.key.spki());
+  out.report_data = text_at(out.verdict.claims(), "extra_data");
+  out.init_data = text_at(out.claims, fmt::format("pcr{:02}", kInitDataPcr).c_str());
+  std::optional<Bytes> pcr;
+  if (request.init_data_digest) pcr = extended(*request.init_data_digest);
+  check_init_data(pcr, out.init_data, out.verdict);
+  return out;
+}
+
+// Proves nothing, whatever it says.
+Result<Verified> EvidenceVerifier::sample(const EvidenceRequest& request) const {
+  if (!config_.allow_sample) {
+    return fail(Code::kFailedPrecondition,
+                "verify evidence of 'sample': it proves nothing, and is refused unless the "
+                "configuration says verifier.allow_sample = true");
+  }
+  COFFER_TRY(const auto parsed, evidence::parse_sample(request.evidence));
+  Verified out{.verdict = tee::Verdict("sample"), .claims = {}, .report_data = {}, .init_data = {}};
+  out.verdict.set_emulated(true);
+  out.report_data = to_hex(parsed.report_data);
+  if (request.report_data) {
+    out.verdict.add_equal("report_data", to_hex(*request.report_data), out.report_data, kProtocol);
+  } else {
+    out.verdict.add_waived("report_data", out.report_data, "none was given");
+  }
+  if (request.init_data_digest) out.init_data = to_hex(*request.init_data_digest);
+  out.claims = {{"svn", parsed.svn},
+                {"report_data", to_base64(parsed.report_data)},
+                {"debug", false},
+                {"launch_digest", "abcde"},
+                {"platform_version", {{"major", 1}, {"minor", 4}}}};
+  return out;
+}
+
+}  // namespace coffer::appraisal

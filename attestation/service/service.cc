@@ -1,0 +1,139 @@
+#include "attestation/service/service.h"
+
+#include <fmt/format.h>
+
+#include "attestation/service/init_data_claims.h"
+
+namespace coffer::appraisal {
+namespace {
+
+using Json = nlohmann::json;
+
+Json checks_of(const tee::Verdict& verdict) {
+  Json json = verdict.to_json();
+  return std::move(json["checks"]);
+}
+
+// Names only: what was expected is the admin's to see.
+std::string names_of_failed(const tee::Verdict& verdict) {
+  std::string out;
+  for (const auto& check : verdict.failed()) out += (out.empty() ? "" : ", ") + check.name;
+  return out;
+}
+
+Json queries_of(const Appraisal& appraisal) {
+  Json out = Json::array();
+  for (const auto& query : appraisal.queries) {
+    Json entry = {{"name", query.name}, {"finding", query.finding}};
+    if (!query.value.empty()) entry["value"] = Json::parse(query.value, nullptr, false);
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
+Json missing_of(const Appraisal& appraisal) {
+  Json out = Json::array();
+  for (const auto& query : appraisal.queries) {
+    if (query.finding == "found") continue;
+    out.push_back(query.finding == "missing" ? query.name
+                                             : fmt::format("{} ({})", query.name, query.finding));
+  }
+  return out;
+}
+
+Json part_record(const Submodule& part) {
+  return {{"name", part.name},
+          {"policy", part.policy_id},
+          {"status", part.appraisal.status},
+          {"vector", part.appraisal.vector},
+          {"reference_values", queries_of(part.appraisal)},
+          {"missing_reference_values", missing_of(part.appraisal)},
+          {"findings", part.appraisal.findings}};
+}
+
+// Trustee's form: the TEE's claims under its name, what every TEE has beside them.
+Result<Json> policy_input(const Presented& presented, const Verified& verified) {
+  Json out = {{std::string(protocol::tee_name(presented.tee)), verified.claims},
+              {"report_data", verified.report_data},
+              {"init_data", verified.init_data},
+              {"runtime_data_claims", presented.report_data ? presented.runtime_data : Json()},
+              {"init_data_claims", nullptr}};
+  if (presented.init_data) {
+    COFFER_TRY(out["init_data_claims"], init_data_claims(*presented.init_data));
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Outcome> AttestationService::attest(const Presented& presented, std::string_view policy_id,
+                                           tee::UnixTime now) {
+  Outcome outcome{
+      .id = Records::new_id(now), .token = {}, .reason = {}, .status = {}, .emulated = false};
+  Record record = {{"id", outcome.id},
+                   {"time", tee::format_rfc3339(now)},
+                   {"tee", protocol::tee_name(presented.tee)},
+                   {"verified", false},
+                   {"emulated", false},
+                   {"outcome", "refused"},
+                   {"checks", Json::array()},
+                   {"parts", Json::array()}};
+  const auto refused = [&](std::string reason, std::string detail) -> Result<Outcome> {
+    outcome.reason = std::move(reason);
+    record["reason"] = detail;
+    COFFER_TRY_VOID(records_.save(outcome.id, record, now));
+    return outcome;
+  };
+  EvidenceRequest request{.tee = presented.tee,
+                          .evidence = presented.evidence,
+                          .report_data = presented.report_data,
+                          .init_data_digest = presented.init_data_digest};
+  if (presented.init_data) {
+    auto digest = init_data_digest(*presented.init_data);
+    if (!digest)
+      return refused("init data: " + digest.error().message(), digest.error().to_string());
+    request.init_data_digest = *std::move(digest);
+  }
+  auto verified = verifier_.verify(request, now);
+  if (!verified) return refused(verified.error().message(), verified.error().to_string());
+  const tee::Verdict& verdict = verified->verdict;
+  outcome.emulated = verdict.emulated();
+  record["checks"] = checks_of(verdict);
+  record["claims"] = verified->claims;
+  record["verified"] = verdict.verified();
+  record["emulated"] = verdict.emulated();
+  if (!verdict.verified()) {
+    const std::string names = names_of_failed(verdict);
+    return refused("the evidence does not verify: " + names, "failed checks: " + names);
+  }
+  return appraise(presented, policy_id, now, *std::move(verified), record, std::move(outcome));
+}
+
+Result<Outcome> AttestationService::appraise(const Presented& presented, std::string_view policy_id,
+                                             tee::UnixTime now, Verified verified, Record& record,
+                                             Outcome outcome) {
+  const auto tee_class = protocol::tee_class(presented.tee);
+  COFFER_TRY(Json input, policy_input(presented, verified));
+  COFFER_TRY(auto appraisal, policies_.appraise(policy_id, tee_class, input, now));
+  Submodule part{.name = fmt::format("{}0", tee_class),
+                 .policy_id = std::string(policy_id),
+                 .appraisal = std::move(appraisal),
+                 .evidence = std::move(input),
+                 .emulated = outcome.emulated};
+  outcome.status = part.appraisal.status;
+  record["status"] = part.appraisal.status;
+  record["parts"].push_back(part_record(part));
+  record["outcome"] = "token";
+  record["reason"] = "";
+  if (const Json missing = missing_of(part.appraisal); !missing.empty()) {
+    record["reason"] = fmt::format("reference values not found: {}", missing.dump());
+  }
+  COFFER_TRY(outcome.token,
+             signer_.sign(token_claims(
+                 {.attestation_id = outcome.id, .submodules = {std::move(part)}, .now = now},
+                 signer_.settings())));
+  COFFER_TRY_VOID(records_.save(outcome.id, record, now));
+  return outcome;
+}
+
+}  // namespace coffer::appraisal
