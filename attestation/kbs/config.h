@@ -1,0 +1,51 @@
+// coffer-kbs's configuration: TOML, every key explained in configs/kbs/coffer-kbs.toml.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace coffer::kbs {
+
+struct Config {
+  // [http_server]
+  std::vector<std::string> sockets = {"127.0.0.1:8080"};
+  bool insecure_http = false;
+  std::string certificate, private_key;   // PEM files
+  std::int64_t payload_request_size = 8;  // MiB
+  std::int64_t worker_count = 0;          // 0: as many as there are cores, at least 2
+  std::int64_t request_timeout = 30;      // seconds
+  // [admin]
+  std::vector<std::string> admin_public_keys;  // PEM files; none: nobody may administer
+  // [storage]
+  std::string store = "sqlite:coffer-kbs.db";
+  std::int64_t connections = 0;  // 0: one a worker
+  // [attestation_token]
+  std::string signer_key;  // PEM file; empty: made in the store
+  std::string issuer = "CoCo-Attestation-Service";
+  std::int64_t token_lifetime = 300;  // seconds
+  // [attestation_service]
+  std::int64_t challenge_lifetime = 300;  // seconds
+  std::string policy_id = "default";
+  std::int64_t record_days = 30;
+  // [verifier]
+  bool allow_sample = false;
+  bool snp_require_crl = false;
+  std::vector<std::string> snp_roots, snp_certificates;  // files, or folders of files
+  std::vector<std::string> tdx_roots, tdx_collateral_dirs;
+  // [log]
+  std::string log_level = "info";
+};
+
+// `folder`: what relative paths start from. kInvalidArgument names file, line and key of an unknown
+// key, a wrong type, or a value out of range; so does a configuration that could not be served
+// safely (no certificate and not insecure_http).
+[[nodiscard]] Result<Config> parse_config(std::string_view text, std::string_view name,
+                                          const std::filesystem::path& folder);
+[[nodiscard]] Result<Config> load_config(const std::filesystem::path& file);
+
+}  // namespace coffer::kbs

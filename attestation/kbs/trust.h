@@ -1,0 +1,12 @@
+// The verifiers' trust material, from the files that the configuration names.
+#pragma once
+
+#include "attestation/kbs/config.h"
+#include "attestation/service/evidence_verifier.h"
+
+namespace coffer::kbs {
+
+// Errors name the file.
+[[nodiscard]] Result<appraisal::TrustConfig> load_trust(const Config& config);
+
+}  // namespace coffer::kbs

@@ -1,0 +1,75 @@
+#include "attestation/kbs/sessions.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+namespace coffer::kbs {
+namespace {
+
+constexpr store::UnixTime kNow = 1'800'000'000;
+
+class SessionsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = (std::filesystem::temp_directory_path() / "coffer-sess-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
+    auto opened = store::open_store("sqlite:" + folder_ + "/s.db", {.clock = [] { return kNow; }});
+    ASSERT_TRUE(opened);
+    store_ = *std::move(opened);
+  }
+  void TearDown() override {
+    store_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  Sessions open() { return *Sessions::open(*store_, 300); }
+
+  std::string folder_;
+  std::unique_ptr<store::Store> store_;
+};
+
+TEST_F(SessionsTest, AnotherServerOnTheSameStoreFinishesAHandshake) {
+  const Sessions here = open();
+  Sessions there = open();
+  const Session begun = here.begin(protocol::Tee::kSnp, kNow);
+  const auto found = there.unseal(here.seal(begun), kNow + 299);
+  ASSERT_TRUE(found) << found.error().to_string();
+  EXPECT_EQ(found->nonce, begun.nonce);
+  EXPECT_EQ(found->id, begun.id);
+  EXPECT_EQ(found->tee, protocol::Tee::kSnp);
+  EXPECT_EQ(begun.nonce.size(), 44U);
+  EXPECT_NE(here.begin(protocol::Tee::kSnp, kNow).nonce, begun.nonce);
+}
+
+TEST_F(SessionsTest, RefusesWhatWasChangedExpiredOrAnothers) {
+  const Sessions sessions = open();
+  const std::string good = sessions.seal(sessions.begin(protocol::Tee::kSnp, kNow));
+  ASSERT_TRUE(sessions.unseal(good, kNow));
+  EXPECT_NE(sessions.unseal(good, kNow + 300).error().message().find("expired 0 s ago"),
+            std::string::npos);
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    std::string bad = good;
+    bad[i] = bad[i] == 'A' ? 'B' : 'A';
+    EXPECT_FALSE(sessions.unseal(bad, kNow)) << i;
+  }
+  for (const auto* bad :
+       {"", ".", "..", "...", "snp", "snp.1.x.y", "0123456789abcdef0123456789abcdef"}) {
+    EXPECT_EQ(sessions.unseal(bad, kNow).error().code(), Code::kUnauthenticated) << bad;
+  }
+  auto other = store::open_store("sqlite:" + folder_ + "/other.db");
+  ASSERT_TRUE(other);
+  EXPECT_FALSE(Sessions::open(**other, 300)->unseal(good, kNow));
+}
+
+TEST_F(SessionsTest, AChallengeIsSpentOnce) {
+  Sessions sessions = open();
+  const Session session = sessions.begin(protocol::Tee::kSnp, kNow);
+  EXPECT_FALSE(*sessions.token(session));
+  EXPECT_TRUE(*sessions.spend(session, "token"));
+  EXPECT_FALSE(*sessions.spend(session, "another"));
+  EXPECT_EQ(**sessions.token(session), "token");
+}
+
+}  // namespace
+}  // namespace coffer::kbs
