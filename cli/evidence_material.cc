@@ -216,9 +216,10 @@ Result<Json> describe_material(BytesView bytes) {
   if (as_text(bytes).starts_with("CCEL")) return show_ccel_table(bytes);
   if (bytes.size() == tdx::kTdReportSize && bytes[0] == kTdReportType) return show_td_report(bytes);
   if (bytes[0] == '{') return show_collateral(bytes);
-  if (tee::looks_like_pem(bytes) || bytes[0] == kDerSequence) return show_certificates(bytes);
   if (as_text(bytes).substr(0, kLogHeadSize).contains("Spec ID Event")) return show_log(bytes);
+  // Before the certificates: a table may hold PEM.
   if (auto table = show_certificate_table(bytes)) return table;
+  if (tee::looks_like_pem(bytes) || bytes[0] == kDerSequence) return show_certificates(bytes);
   // A log of TCG 1.2 has no mark of its own.
   auto log = show_log(bytes);
   if (log && !(*log)["events"].empty()) return log;

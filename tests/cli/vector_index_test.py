@@ -114,6 +114,9 @@ class Index(unittest.TestCase):
             self.assertEqual(self.show(path)["entries"], [])
             return
         shown = self.show(path)["entries"]
+        if "entries" not in entry:
+            self.assertIn("VLEK" if "vlek" in path.name else "VCEK", shown)
+            return
         # An unknown GUID is kept as such.
         want = [n if n in ("VCEK", "VLEK", "ASK", "ARK", "CRL") else None for n in entry["entries"]]
         self.assertEqual(len(shown), len(want))
