@@ -158,8 +158,10 @@ class Applier {
   // alone, whatever enable_annotations says.
   static bool opens_gate(std::string_view name) {
     return name == "enable_annotations" || name.starts_with("valid_") || name == "tee" ||
-           name == "tee_emulation" || name == "confidential_guest" || name == "sev_snp_guest" ||
-           name == "accelerator" || name == "kubelet_root_dir" || name == "dan_conf";
+           name == "tee_emulation" || name == "tee_emulation_vendor" ||
+           name == "attestation_required" || name == "confidential_guest" ||
+           name == "sev_snp_guest" || name == "accelerator" || name == "kubelet_root_dir" ||
+           name == "dan_conf";
   }
 
   Status unknown(std::string_view name) {

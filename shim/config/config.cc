@@ -24,6 +24,8 @@ constexpr std::string_view kNoSnp =
 constexpr std::string_view kNoTdx =
     "this host cannot run TDX guests: /sys/module/kvm_intel/parameters/tdx is not Y";
 
+constexpr std::string_view kEmulatedOnly = "exists only with tee_emulation = true";
+
 void check_blob(std::vector<std::string>& faults, std::string_view key, const std::string& text,
                 std::size_t want) {
   if (text.empty()) return;
@@ -63,8 +65,16 @@ void check_hypervisor(std::vector<std::string>& faults, const HypervisorConfig& 
   if (tee && !hypervisor.tee_emulation && hypervisor.accelerator == Accelerator::kTcg) {
     faults.emplace_back("accelerator = \"tcg\": SNP and TDX need KVM");
   }
-  if (!tee && hypervisor.tee_emulation) {
-    faults.emplace_back("tee_emulation: needs tee = \"snp\" or \"tdx\"");
+  const bool development =
+      hypervisor.tee == TeeSetting::kTpm || hypervisor.tee == TeeSetting::kSample;
+  if (development && !hypervisor.tee_emulation) {
+    faults.emplace_back("tee = \"tpm\" and \"sample\" need tee_emulation = true");
+  }
+  if (hypervisor.tee == TeeSetting::kTpm) {
+    faults.emplace_back("tee = \"tpm\": not supported yet, no software TPM is started");
+  }
+  if (!tee && !development && hypervisor.tee_emulation) {
+    faults.emplace_back("tee_emulation: needs tee = \"snp\", \"tdx\", \"tpm\" or \"sample\"");
   }
   if (!one_of(hypervisor.block_device_aio, {"threads", "native", "io_uring"})) {
     faults.push_back(fmt::format("block_device_aio: got '{}', want threads, native or io_uring",
@@ -94,6 +104,10 @@ std::string_view tee_name(Tee tee) {
       return "snp";
     case Tee::kTdx:
       return "tdx";
+    case Tee::kTpm:
+      return "tpm";
+    case Tee::kSample:
+      return "sample";
   }
   return "?";
 }
@@ -142,6 +156,10 @@ Result<Tee> resolve_tee(const HypervisorConfig& config, const HostTees& host) {
       return need(host.snp || config.tee_emulation, Tee::kSnp, kNoSnp);
     case TeeSetting::kTdx:
       return need(host.tdx || config.tee_emulation, Tee::kTdx, kNoTdx);
+    case TeeSetting::kTpm:
+      return need(config.tee_emulation, Tee::kTpm, kEmulatedOnly);
+    case TeeSetting::kSample:
+      return need(config.tee_emulation, Tee::kSample, kEmulatedOnly);
     case TeeSetting::kUnset:
       break;
   }

@@ -13,12 +13,13 @@
 namespace coffer::shim {
 
 // Which confidential-computing technology the pod's VM must have.
-enum class Tee { kNone, kSnp, kTdx };
-// "none", "snp", "tdx".
+// kTpm and kSample exist only with `tee_emulation`: a software TPM, and no TEE at all.
+enum class Tee { kNone, kSnp, kTdx, kTpm, kSample };
+// "none", "snp", "tdx", "tpm", "sample".
 [[nodiscard]] std::string_view tee_name(Tee tee);
 
 // What `tee` says: a technology, or nothing, in which case `confidential_guest` decides.
-enum class TeeSetting { kUnset, kNone, kSnp, kTdx };
+enum class TeeSetting { kUnset, kNone, kSnp, kTdx, kTpm, kSample };
 
 enum class Accelerator { kAuto, kKvm, kTcg };
 [[nodiscard]] std::string_view accelerator_name(Accelerator accelerator);
@@ -62,6 +63,8 @@ struct HypervisorConfig {
   // Confidential computing.
   TeeSetting tee = TeeSetting::kUnset;  // Coffer's own key
   bool tee_emulation = false;           // Coffer's own key: the TEE is emulated (development)
+  // Coffer's own key: where emulated TEEs keep the keys and roots of their throwaway vendors.
+  std::string tee_emulation_vendor = "/var/lib/coffer/tee-emulation";
   bool confidential_guest = false;
   bool sev_snp_guest = false;
   std::string snp_id_block;
@@ -136,6 +139,8 @@ struct AgentConfig {
   std::uint32_t log_port = 1025;
   std::uint64_t container_pipe_size = 0;
   std::string policy;  // from the annotation: base64 Rego
+  // Coffer's own key: no container is made in the guest before its key broker has released a token.
+  bool attestation_required = false;
 
   bool operator==(const AgentConfig&) const = default;
 };

@@ -58,8 +58,9 @@ template <typename T>
 constexpr std::array<Choice<T>, 0> kChoices{};
 template <>
 constexpr std::array kChoices<TeeSetting> = {
-    Choice{"", TeeSetting::kUnset}, Choice{"none", TeeSetting::kNone},
-    Choice{"snp", TeeSetting::kSnp}, Choice{"tdx", TeeSetting::kTdx}};
+    Choice{"", TeeSetting::kUnset},  Choice{"none", TeeSetting::kNone},
+    Choice{"snp", TeeSetting::kSnp}, Choice{"tdx", TeeSetting::kTdx},
+    Choice{"tpm", TeeSetting::kTpm}, Choice{"sample", TeeSetting::kSample}};
 template <>
 constexpr std::array kChoices<Accelerator> = {Choice{"auto", Accelerator::kAuto},
                                               Choice{"kvm", Accelerator::kKvm},
@@ -205,6 +206,7 @@ constexpr auto kKeys = std::to_array<Key>({
     hypervisor<&H::disable_selinux>("disable_selinux"),
     hypervisor<&H::tee>("tee"),
     hypervisor<&H::tee_emulation>("tee_emulation"),
+    hypervisor<&H::tee_emulation_vendor>("tee_emulation_vendor"),
     hypervisor<&H::confidential_guest>("confidential_guest"),
     hypervisor<&H::sev_snp_guest>("sev_snp_guest"),
     hypervisor<&H::snp_id_block>("snp_id_block"),
@@ -306,6 +308,7 @@ constexpr auto kKeys = std::to_array<Key>({
     agent<&A::kernel_modules>("kernel_modules"),
     agent<&A::dial_timeout_ms>("dial_timeout_ms"),
     agent<&A::reconnect_timeout_ms>("reconnect_timeout_ms"),
+    agent<&A::attestation_required>("attestation_required"),
     agent<&A::cdh_api_timeout_ms>("cdh_api_timeout_ms"),
     agent<&A::health_check_request_timeout_ms>("health_check_request_timeout_ms"),
     agent_seconds<&A::reconnect_timeout_ms>(kAgent, "dial_timeout"),

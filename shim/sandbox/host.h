@@ -24,6 +24,8 @@ struct Host {
   std::filesystem::path cgroup_root = kCgroupRoot;
 
   std::string socket;  // where this shim listens, for `delete` to remove when the shim cannot
+  // The program that works out what a launch binds (cli/launch/).
+  std::filesystem::path launch_helper = "/opt/kata/bin/coffer-launch";
   MachineStarter start_machine;
   std::function<Result<PodNetwork>(const std::filesystem::path& netns, const NetworkOptions&)>
       connect_network;

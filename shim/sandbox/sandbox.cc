@@ -11,6 +11,7 @@
 #include "rpc/protos/health.pb.h"
 #include "shim/config/annotations.h"
 #include "shim/sandbox/guest_spec.h"
+#include "shim/sandbox/launch.h"
 #include "shim/sandbox/network_messages.h"
 #include "shim/sandbox/vm_plan.h"
 
@@ -201,6 +202,8 @@ Task<Status> Sandbox::start_vm(const BootRequest& request) {
   options.netns_fd = netns_.get();
   options.run_dir = state_file(host_.state_root, id_).parent_path().native();
   options.log = log_;
+  Status launched = co_await prepare_launch(options.spec);
+  if (!launched) co_return launched;
   Result<std::unique_ptr<Machine>> machine =
       co_await host_.start_machine(executor_, std::move(options));
   if (!machine) co_return std::unexpected(std::move(machine).error());
@@ -212,6 +215,19 @@ Task<Status> Sandbox::start_vm(const BootRequest& request) {
       "virtual machine started",
       {{"qemu_pid", pid_}, {"vcpus", size.vcpus}, {"memory_mib", size.memory_mib}, {"kvm", kvm}});
   co_return save();
+}
+
+// What the TEE is given at launch, if the pod has any of it.
+Task<Status> Sandbox::prepare_launch(VmSpec& spec) {
+  LaunchRequest launch;
+  launch.tee = tee_;
+  launch.initdata = std::move(initdata_);
+  launch.folder = state_file(host_.state_root, id_).parent_path();
+  const bool any = !launch.initdata.empty() || config_.hypervisor.tee_emulation;
+  if (!any) co_return Status{};
+  Status prepared =
+      co_await shim::prepare_launch(host_.launch_helper, launch, config_.hypervisor, spec);
+  co_return prepared;
 }
 
 Task<Status> Sandbox::reach_agent() {

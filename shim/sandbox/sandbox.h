@@ -86,6 +86,7 @@ class Sandbox {
   Status join_pod_cgroup(const grpc::Spec& spec);
   Status set_up_network(const grpc::Spec& spec);
   Task<Status> start_vm(const BootRequest& request);
+  Task<Status> prepare_launch(VmSpec& spec);
   Task<Status> reach_agent();
   Task<Status> tell_network();
   Task<Status> create_sandbox(const BootRequest& request);

@@ -45,7 +45,9 @@ void plan_boot(const Config& config, const VmPlan& plan, VmSpec& spec) {
   spec.kernel = config.hypervisor.kernel;
   spec.initrd = config.hypervisor.initrd;
   spec.image = config.hypervisor.image;
-  spec.firmware = config.hypervisor.firmware;
+  // What an emulated TEE's launch measures of firmware is not run: there is no memory to protect.
+  const bool played = plan.tee == Tee::kSnp || plan.tee == Tee::kTdx;
+  if (!config.hypervisor.tee_emulation || !played) spec.firmware = config.hypervisor.firmware;
   KernelParams params;
   params.kvm = plan.kvm;
   params.confidential = plan.tee != Tee::kNone;
@@ -95,6 +97,7 @@ std::vector<std::string> agent_parameters(const AgentConfig& config) {
   if (config.container_pipe_size != 0) {
     words.push_back(fmt::format("agent.container_pipe_size={}", config.container_pipe_size));
   }
+  if (config.attestation_required) words.emplace_back("agent.attestation_required=true");
   constexpr std::uint64_t kMillis = 1000;
   words.push_back(fmt::format("agent.cdh_api_timeout={}", config.cdh_api_timeout_ms / kMillis));
   return words;

@@ -18,6 +18,10 @@ Result<bool> use_kvm(const HypervisorConfig& config, Tee tee, Logger log) {
 
 Host system_host() {
   Host host;
+  // The programs of one installation stand beside one another.
+  std::error_code failed;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
+  if (!failed) host.launch_helper = self.parent_path() / "coffer-launch";
   host.start_machine = start_qemu;
   host.connect_network = connect_network;
   host.create_netns = create_netns;

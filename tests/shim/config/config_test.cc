@@ -252,6 +252,13 @@ TEST(ResolveTee, EmulationDoesNotAskTheHost) {
   EXPECT_EQ(resolve_tee(config, {}), Tee::kSnp);
 }
 
+TEST(ResolveTee, GivesWhatProvesNothingToDevelopmentAlone) {
+  auto config = with_tee(TeeSetting::kSample, false, false);
+  EXPECT_FALSE(resolve_tee(config, {.snp = true, .tdx = true}));
+  config.tee_emulation = true;
+  EXPECT_EQ(resolve_tee(config, {}), Tee::kSample);
+}
+
 TEST(Validate, ReportsAllContradictionsTogether) {
   Config config;
   config.hypervisor.image = config.hypervisor.initrd = "/x";
@@ -317,8 +324,9 @@ TEST(Annotations, PathsStayInsideTheirGlobs) {
 TEST(Annotations, NeverChangeWhatOnlyTheClassMayDecide) {
   auto config = class_config();
   config.hypervisor.enable_annotations = {".*"};
-  for (const auto* name : {"enable_annotations", "tee", "confidential_guest",
-                           "valid_hypervisor_paths", "tee_emulation", "accelerator"}) {
+  for (const auto* name :
+       {"enable_annotations", "tee", "confidential_guest", "valid_hypervisor_paths",
+        "tee_emulation", "tee_emulation_vendor", "attestation_required", "accelerator"}) {
     const auto out = annotated(std::string(kHypervisor) + name, "true", config);
     ASSERT_TRUE(out);
     EXPECT_EQ(out->config, config) << name;

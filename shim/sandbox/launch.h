@@ -1,0 +1,32 @@
+// What a pod's TEE is given at launch, by way of coffer-launch (cli/launch/launch.h): unpacking
+// what strangers packed, hashing and measuring are not the shim's, which lives as long as the pod.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/error.h"
+#include "base/loop.h"
+#include "shim/config/config.h"
+#include "shim/qemu/command_line.h"
+
+namespace coffer::shim {
+
+// The disk's id and serial, and the fw_cfg item with the guest that an emulated TEE plays.
+inline constexpr std::string_view kInitdataDisk = "initdata";
+inline constexpr std::string_view kEmulatedGuestItem = "opt/org.coffer/tee";
+
+struct LaunchRequest {
+  LaunchRequest() = default;  // no aggregate: gcc 12 miscompiles one within a co_await expression
+
+  Tee tee = Tee::kNone;
+  std::string initdata;          // as the annotation has it; empty: none
+  std::filesystem::path folder;  // for the files that QEMU opens
+};
+
+// Completes `spec`, of which boot files, command line and size count already: initdata disk, host
+// data, fw_cfg. kInvalidArgument with the helper's words when the initdata is wrong.
+[[nodiscard]] Task<Status> prepare_launch(std::filesystem::path helper, LaunchRequest request,
+                                          const HypervisorConfig& config, VmSpec& spec);
+
+}  // namespace coffer::shim
