@@ -20,7 +20,7 @@ constexpr std::string_view kHelp =
 
 struct Flags {
   std::string output = ".", package, kernel, modules, agent, crun = "/usr/bin/crun", pause, ca,
-              root = "/", name = "kata-containers-initrd.img", level = "19";
+              root = "/", name = "kata-containers-initrd.img", level = "19", emulator;
   std::vector<std::string> extra_modules, at_start, files, programs;
   bool json = false;
 };
@@ -45,6 +45,8 @@ Options declare(Flags& flags) {
       .values("--load-module", &flags.at_start, "a module to load at every start (repeatable)")
       .values("--file", &flags.files, "SOURCE:PATH, one more file (repeatable)")
       .values("--program", &flags.programs, "SOURCE:PATH, with its libraries (repeatable)")
+      .value("--dev", &flags.emulator,
+             "the TEE emulator: makes an image for development, which proves nothing")
       .flag("--json", &flags.json, "print the manifest instead of a table");
   return options;
 }
@@ -70,6 +72,15 @@ Status add_extras(const std::vector<std::string>& specs, bool is_program,
     image.extra_files.push_back({spec.substr(0, colon), spec.substr(colon + 1), is_program});
   }
   return {};
+}
+
+// It serves the kernel's own interface to TEEs by FUSE.
+void add_emulator(const std::string& emulator, guest_image::ImageOptions& image) {
+  image.extra_files.push_back({emulator, "/usr/bin/coffer-tee-emulator", true});
+  image.extra_modules.emplace_back("fuse");
+  image.modules_at_start.emplace_back("fuse");
+  // The guest that it plays comes by fw_cfg, before any device asks for the driver.
+  image.modules_at_start.emplace_back("qemu_fw_cfg");
 }
 
 Result<guest_image::ImageOptions> to_options(const Flags& flags) {
@@ -99,6 +110,7 @@ Result<guest_image::ImageOptions> to_options(const Flags& flags) {
   }
   COFFER_TRY_VOID(add_extras(flags.files, false, image));
   COFFER_TRY_VOID(add_extras(flags.programs, true, image));
+  if (!flags.emulator.empty()) add_emulator(flags.emulator, image);
   return image;
 }
 

@@ -131,6 +131,7 @@ constexpr std::array kSettings{
     Setting{"agent.guest_components_procs", true, set_procs},
     Setting{"agent.guest_components_rest_api", true, set_rest_api},
     Setting{"agent.secure_storage_integrity", true, set_bool<&C::secure_storage_integrity>},
+    Setting{"agent.attestation_required", false, set_bool<&C::attestation_required>},
     Setting{"agent.https_proxy", true, accept_unused},
     Setting{"agent.no_proxy", true, accept_unused},
     Setting{"agent.config_file", true, refuse_config_file},

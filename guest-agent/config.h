@@ -30,6 +30,8 @@ struct AgentConfig {
   // Bytes; 0 leaves the agent's own choice (stdio.h).
   std::uint32_t container_pipe_size = 0;
   bool secure_storage_integrity = true;
+  // No container is made before the key broker has released a token.
+  bool attestation_required = false;
   std::string guest_components_procs = "api-server-rest";
   std::string guest_components_rest_api = "resource";
   // Words that were understood but ignored, with the reason; the caller logs them.

@@ -15,11 +15,11 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "guest-agent/attestation.h"
 #include "guest-agent/boot.h"
 #include "guest-agent/modules.h"
 #include "guest-agent/rego_gate.h"
 #include "guest-agent/server.h"
-#include "tee/detect.h"
 
 namespace coffer::agent {
 namespace {
@@ -88,30 +88,41 @@ Logger make_log(const AgentConfig& config) {
       .with("version", COFFER_VERSION);
 }
 
-// The policy of the measured image. A guest of a TEE without one would let its host do anything, so
-// it does not start; a guest that protects nothing from its host may go without.
-Result<std::unique_ptr<PolicyGate>> load_policy(const std::string& file, const Logger& log) {
+// The policy of the initdata, or of the measured image. A guest of a TEE without one would let its
+// host do anything, so it does not start; a guest that protects nothing from its host may go
+// without.
+Result<std::unique_ptr<PolicyGate>> load_policy(const std::string& file, std::string_view tee,
+                                                const Logger& log) {
   std::error_code error;
   if (!file.empty() && std::filesystem::exists(file, error)) {
     COFFER_TRY(const auto text, read_file(file, std::size_t{16} << 20U));
     COFFER_TRY(auto gate, RegoGate::load(file, text));
     return gate;
   }
-  COFFER_TRY(const auto tee, tee::detect_tee(tee::DevicePaths::below("/")));
-  if (tee && *tee != "tpm")
+  if (tee == "snp" || tee == "tdx")
     return fail(Code::kFailedPrecondition,
                 fmt::format("load policy '{}': there is none, and this guest runs in a TEE ({})",
-                            file, *tee));
+                            file, tee));
   log.warn("no policy: every request is allowed", {{"file", file}});
   return std::make_unique<AllowAllGate>();
 }
 
-Status serve(Options options, Modules& modules, const Logger& log) {
+Status serve(Options options, Modules& modules, bool is_init, const Logger& log) {
   for (const auto& warning : options.config.warnings)
     log.warn("setting ignored", {{"reason", warning}});
   options.sandbox.hotplug_timeout = options.config.hotplug_timeout;
   options.sandbox.crun.pipe_size = options.config.container_pipe_size;
-  COFFER_TRY(const auto policy, load_policy(options.policy_file, log));
+  AttestationSettings settings;
+  settings.required = options.config.attestation_required;
+  Attestation attestation(std::move(settings), log);
+  if (is_init) {
+    COFFER_TRY_VOID(attestation.prepare());
+    if (const auto policy = attestation.policy_file()) options.policy_file = policy->native();
+    options.sandbox.before_container = [&attestation] {
+      return attestation.ready_for_containers();
+    };
+  }
+  COFFER_TRY(const auto policy, load_policy(options.policy_file, attestation.tee(), log));
   asio::io_context loop(1);
   Status status = fail(Code::kInternal, "the event loop ended early");
   AgentParts parts{
@@ -134,7 +145,7 @@ Status run_as_init(Options& options) {
   COFFER_TRY_VOID(apply_environment(options.config));
   const auto log = make_log(options.config);
   for (const auto& warning : *warnings) log.warn("boot step failed", {{"error", warning}});
-  return serve(std::move(options), modules, log);
+  return serve(std::move(options), modules, true, log);
 }
 
 }  // namespace
@@ -161,7 +172,7 @@ int run_program(int argc, const char* const* argv, bool is_init) {
   }
   const auto log = make_log(options.config);
   Modules none("/nonexistent");
-  if (auto status = serve(std::move(options), none, log); !status) {
+  if (auto status = serve(std::move(options), none, false, log); !status) {
     log.error("agent ends", {{"error", status.error()}});
     return 1;
   }

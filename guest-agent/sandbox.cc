@@ -147,6 +147,10 @@ Task<Status> Sandbox::create_container(grpc::CreateContainerRequest request) {
 }
 
 Task<Status> Sandbox::create_reserved(grpc::CreateContainerRequest request) {
+  if (settings_.before_container) {
+    Status ready = co_await settings_.before_container();
+    if (!ready) co_return ready;
+  }
   COFFER_CO_TRY_VOID(namespaces_.create(hostname_));
   if (request.sandbox_pidns() && namespaces_.pid_path().empty() && !containers_.empty())
     co_return fail(Code::kInternal, "Sandbox does not have sandbox_pidns");

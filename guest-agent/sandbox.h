@@ -2,6 +2,7 @@
 // the virtual machine ends with it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,6 +34,8 @@ struct SandboxSettings {
   std::filesystem::path namespaces = "/run/sandbox-ns";
   std::filesystem::path resolv_conf = "/etc/resolv.conf";
   std::chrono::seconds hotplug_timeout{3};
+  // Asked before each container is made, if set; an error refuses it.
+  std::function<Task<Status>()> before_container;
 };
 
 class Sandbox {

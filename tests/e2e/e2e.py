@@ -59,6 +59,7 @@ def _is_namespace_group(line):
 class E2eTest(unittest.TestCase):
     """One private containerd for all tests of a class, and a comparison of the host around them."""
     changes = None
+    config_name = "configuration-qemu.toml"
     maxDiff = None
 
     @classmethod
@@ -66,7 +67,8 @@ class E2eTest(unittest.TestCase):
         if os.geteuid() != 0:
             raise unittest.SkipTest("needs root")
         cls.before = host_state.snapshot()
-        cls.containerd = PrivateContainerd(BUILD, RUNTIME, cls.changes)
+        cls.containerd = PrivateContainerd(BUILD, RUNTIME, cls.changes,
+                                           config_name=cls.config_name)
         cls.containerd.__enter__()
         cls.addClassCleanup(cls._leave)
 

@@ -5,6 +5,12 @@
 namespace coffer::agent {
 namespace {
 
+TEST(AgentConfig, RequiresAttestationWhenTold) {
+  EXPECT_FALSE(parse_kernel_command_line("quiet")->attestation_required);
+  EXPECT_TRUE(parse_kernel_command_line("agent.attestation_required=true")->attestation_required);
+  EXPECT_FALSE(parse_kernel_command_line("agent.attestation_required=maybe"));
+}
+
 TEST(Config, ReadsItsWordsAndSkipsThoseOfOthers) {
   const auto config = parse_kernel_command_line(
       "console=ttyS0 agent.log=debug quiet agent.hotplug_timeout=7 agent.server_addr=vsock://-1:99 "

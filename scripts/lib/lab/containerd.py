@@ -74,7 +74,8 @@ class PrivateContainerd:
     io.containerd.runc.v2 the same tests run with runc, which shows that the harness is right.
     """
 
-    def __init__(self, build, runtime=None, changes=None, keep=False, shim_dir=None):
+    def __init__(self, build, runtime=None, changes=None, keep=False, shim_dir=None,
+                 config_name="configuration-qemu.toml"):
         self.build = pathlib.Path(build).resolve()
         self.runtime = runtime or os.environ.get("COFFER_E2E_RUNTIME", RUNTIME)
         self.handler = "runc" if "runc" in self.runtime else "kata"
@@ -91,7 +92,7 @@ class PrivateContainerd:
         self.path = f"{shim_dir or self.build / 'bin'}:{os.environ['PATH']}"
         self.log = self.dir / "containerd.log"
         if self.handler == "kata":
-            write_runtime_config(self.build, self.config, changes)
+            write_runtime_config(self.build, self.config, changes, config_name)
 
     # -- life cycle --
 

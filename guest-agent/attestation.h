@@ -1,0 +1,68 @@
+// The agent's side of attestation: which TEE this guest has, the tenant's initdata, and whether
+// containers may be made yet. What reads the host's bytes or speaks to the network is
+// coffer-attester (guest-agent/attester/), in processes of its own.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/loop.h"
+
+namespace coffer::agent {
+
+struct AttestationSettings {
+  std::filesystem::path attester = "/usr/bin/coffer-attester";
+  // Only in the image for development.
+  std::filesystem::path emulator = "/usr/bin/coffer-tee-emulator";
+  std::filesystem::path emulated_guest = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.coffer/tee/raw";
+  std::filesystem::path emulated_root = "/run/coffer-tee";
+  std::filesystem::path folder = "/run/confidential-containers/initdata";
+  std::filesystem::path dev = "/dev";
+  bool required = false;  // agent.attestation_required
+};
+
+class Attestation {
+ public:
+  Attestation(AttestationSettings settings, Logger log);
+  Attestation(const Attestation&) = delete;
+  Attestation& operator=(const Attestation&) = delete;
+
+  // Before anything is served. Finds the TEE (in the development image: starts the emulated one)
+  // and takes the initdata; an error ends the guest: its hardware is bound to other initdata, or it
+  // cannot be read.
+  [[nodiscard]] Status prepare();
+
+  // "snp", "tdx", "tpm", "sample" or "none".
+  [[nodiscard]] const std::string& tee() const { return tee_; }
+  // The tenant's policy, if the initdata has one.
+  [[nodiscard]] std::optional<std::filesystem::path> policy_file() const;
+
+  // Returns when containers may be made: at once where nothing is required, else when the key
+  // broker has released a token. kFailedPrecondition says why not; the next call tries again.
+  [[nodiscard]] Task<Status> ready_for_containers();
+
+ private:
+  Status start_emulator();
+  Status find_tee();
+  Result<std::string> run_attester(const std::filesystem::path& device) const;
+  Status take_summary(const std::string& summary);
+  Task<Status> attest();
+
+  AttestationSettings settings_;
+  Logger log_;
+  std::string tee_ = "none";
+  std::filesystem::path root_ = "/";
+  std::string broker_;
+  bool attested_ = false;
+  std::optional<AsyncMutex> mutex_;
+};
+
+// The block device whose content begins with "initdata"; nothing when there is none. Only the first
+// eight bytes of each disk are looked at.
+[[nodiscard]] std::optional<std::filesystem::path> find_initdata_disk(
+    const std::filesystem::path& dev);
+
+}  // namespace coffer::agent

@@ -1,0 +1,58 @@
+// coffer-attester: the agent's hand in attestation, in the guest.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <span>
+#include <string_view>
+
+#include "base/log.h"
+#include "guest-agent/attester/commands.h"
+
+namespace {
+
+using namespace coffer;  // NOLINT(google-build-using-namespace): the program's own
+
+constexpr std::string_view kUsage =
+    "usage: coffer-attester initdata TEE ROOT FOLDER [DEVICE]\n"
+    "       coffer-attester serve TEE ROOT FOLDER\n"
+    "initdata: checks the initdata disk against the hardware and writes its entries to FOLDER.\n"
+    "serve: attests to the key broker of FOLDER/aa.toml, prints \"attested\", and serves the\n"
+    "guest's REST API on 127.0.0.1:8006.\n"
+    "example: coffer-attester initdata snp / /run/confidential-containers/initdata /dev/vda\n";
+
+int finish(const Status& status) {
+  if (status) return 0;
+  fmt::print(stderr, "{}\n", status.error().to_string());
+  return 1;
+}
+
+Status initdata(std::span<char*> args) {
+  attester::InitdataSettings settings;
+  settings.tee = {.name = args[0], .root = args[1]};
+  settings.out = args[2];
+  if (args.size() > 3) settings.device = args[3];
+  COFFER_TRY(const std::string summary, attester::take_initdata(settings));
+  fmt::print("{}\n", summary);
+  return {};
+}
+
+Status serve(std::span<char*> args) {
+  attester::ServeSettings settings;
+  settings.tee = {.name = args[0], .root = args[1]};
+  settings.folder = args[2];
+  return attester::serve(settings);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ignore_sigpipe();
+  const std::span<char*> all(argv, static_cast<std::size_t>(argc));
+  const std::string_view command = argc > 1 ? all[1] : "";
+  if (command == "initdata" && (argc == 5 || argc == 6)) return finish(initdata(all.subspan(2)));
+  if (command == "serve" && argc == 5) return finish(serve(all.subspan(2)));
+  const bool help = command == "--help";
+  fmt::print(help ? stdout : stderr, "{}", kUsage);
+  return help ? 0 : 2;
+}
