@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "tee/eventlog/boot_events.h"
 #include "tee/tpm/device.h"
+#include "tee/tpm/verifier.h"
 #include "tee/tpm/verify.h"
 #include "tests/tee/tpm/swtpm.h"
 
@@ -276,6 +277,22 @@ TEST_F(SwtpmTest, AttesterGivesAllThatAVerifierNeeds) {
                        .event_log = evidence.manifest};
   const auto verdict = verify(parts, parse_attestation_key(ak).value(), want_);
   EXPECT_TRUE(verdict.verified()) << verdict.to_table();
+
+  // The same through the interface that every TEE has.
+  const auto verifier = make_verifier(parse_attestation_key(ak).value(), {});
+  EXPECT_EQ(verifier->tee(), "tpm");
+  EXPECT_THAT(failures(verifier->verify(evidence, kNonce, 0)), IsEmpty());
+  EXPECT_EQ(failures(verifier->verify(evidence, Bytes(32, 9), 0)), Names{"nonce"});
+  tee::Evidence cut = evidence;
+  cut.auxiliary.pop_back();
+  EXPECT_THAT(failures(verifier->verify(cut, kNonce, 0)),
+              ::testing::IsSupersetOf({"signature", "evidence.auxiliary"}));
+  // Not the key that the evidence brings, but the trusted one, counts.
+  const auto other = Swtpm::start().value();
+  Tpm tpm = Tpm::open(other->tcti()).value();
+  const auto other_key = parse_attestation_key(tpm.create_ak().value()).value();
+  EXPECT_EQ(failures(make_verifier(other_key, {})->verify(evidence, kNonce, 0)),
+            Names{"signature"});
 }
 
 }  // namespace
