@@ -246,8 +246,17 @@ void Machine::trace_failure(const Function& fn, const Instr& instr, const Value*
     case Op::kGet:
     case Op::kGetAny:
       return options_.tracer->failed(fn, pc, value(instr.b), value(instr.c));
-    case Op::kGetPath:
-      return options_.tracer->failed(fn, pc, value(instr.b), none);
+    case Op::kGetPath: {
+      // As far as the path leads, and the key that is not there.
+      const Value* at = &value(instr.b);
+      for (Operand i = 0; i < instr.d; ++i) {
+        const Value& key = value(fn.lists.data()[instr.c + i]);
+        const Value* next = at->get(key);
+        if (next == nullptr) return options_.tracer->failed(fn, pc, *at, key);
+        at = next;
+      }
+      return options_.tracer->failed(fn, pc, *at, none);
+    }
     case Op::kTrue:
       // A builtin that said false: what it was asked says more.
       if (pc > 0 && fn.code[pc - 1].op == Op::kBuiltin && fn.code[pc - 1].a == instr.a)

@@ -78,6 +78,36 @@ TEST(AgentPolicy, SaysWhichConditionFailedAndWithWhichValues) {
   EXPECT_EQ(to_json(agent->data()), R"({"pstate":{}})");
 }
 
+TEST(AgentPolicy, SaysWhichKeyOfAPathIsMissing) {
+  auto agent = AgentPolicy::load("p", R"(package agent_policy
+default X := false
+X if input.process.user.name == "root"
+)");
+  ASSERT_TRUE(agent.has_value());
+  EXPECT_EQ((*agent)->evaluate("X", json(R"({"process":{"user":null}})")).reason,
+            "X: p:3: condition not met: X if input.process.user.name == \"root\": left null, right "
+            "\"name\"");
+}
+
+TEST(AgentPolicy, DoesNotTakeForTheReasonWhatFailsInANegationOrComprehension) {
+  auto agent = AgentPolicy::load("p", R"(package agent_policy
+default X := false
+X if {
+	input.a == 1
+	not input.b == 1
+	count([v | some v in input.list; v == 7]) == 1
+}
+)");
+  ASSERT_TRUE(agent.has_value());
+  const auto reason = [&](std::string_view input) {
+    return (*agent)->evaluate("X", json(input)).reason;
+  };
+  EXPECT_NE(reason(R"({"a":1,"b":2,"list":[3]})").find("p:6: condition not met: count("),
+            std::string::npos);
+  EXPECT_NE(reason(R"({"a":1,"b":1,"list":[7]})").find("p:5: condition not met: not input.b"),
+            std::string::npos);
+}
+
 TEST(AgentPolicy, SaysThatThereWasNothingToIterateOver) {
   auto agent = AgentPolicy::load("p", R"(package agent_policy
 default X := false
