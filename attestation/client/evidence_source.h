@@ -3,7 +3,9 @@
 
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 
+#include "attestation/evidence/runtime_log.h"
 #include "attestation/protocol/tee_name.h"
 #include "base/bytes.h"
 #include "base/error.h"
@@ -18,6 +20,10 @@ class EvidenceSource {
   // The primary evidence's JSON that binds `report_data` (a digest, not padded). Blocks.
   // kUnavailable: asking again may help.
   [[nodiscard]] virtual Result<nlohmann::json> evidence(BytesView report_data) = 0;
+  // Extends a register with an event, which later evidence's log then has. `pcr`: nothing for the
+  // TEE's default (TDX 17, which is RTMR3; TPM 15). kUnimplemented where the TEE has no registers.
+  [[nodiscard]] virtual Status measure(const evidence::RuntimeEvent& event,
+                                       std::optional<unsigned> pcr);
 };
 
 // Of "snp", "tdx" and "tpm". kUnimplemented for an attester of another TEE.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <nlohmann/json.hpp>
@@ -92,9 +93,19 @@ Task<Result<std::string>> KbsBackend::evidence(Bytes runtime_data) {
 }
 
 Task<Status> KbsBackend::extend(RuntimeEvent event) {
-  co_return fail(Code::kUnimplemented,
-                 fmt::format("measure event of '{}': the runtime event log is not supported yet",
-                             event.domain));
+  std::function<Result<bool>()> work = [state = state_,
+                                        event = std::move(event)]() -> Result<bool> {
+    std::optional<unsigned> pcr;
+    // Out of range for every TEE, and for the cast.
+    if (event.register_index)
+      pcr = static_cast<unsigned>(std::min<std::uint64_t>(*event.register_index, 1U << 16U));
+    COFFER_TRY_VOID(state->source->measure(
+        {.domain = event.domain, .operation = event.operation, .content = event.content}, pcr));
+    return true;
+  };
+  const auto done = co_await on_thread<bool>(state_->thread, std::move(work));
+  if (!done) co_return fail(done.error());
+  co_return Status{};
 }
 
 }  // namespace coffer::guest_api

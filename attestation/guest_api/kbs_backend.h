@@ -29,7 +29,6 @@ class KbsBackend final : public Backend {
   [[nodiscard]] Task<Result<SecretBytes>> resource(protocol::ResourceUri uri) override;
   [[nodiscard]] Task<Result<SecretBytes>> token(std::string type) override;
   [[nodiscard]] Task<Result<std::string>> evidence(Bytes runtime_data) override;
-  // kUnimplemented: the runtime event log is not written yet.
   [[nodiscard]] Task<Status> extend(RuntimeEvent event) override;
   [[nodiscard]] std::string tee() const override;
 
