@@ -1,11 +1,15 @@
 #include <fmt/format.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
 #include "attestation/client/kbs_client.h"
 #include "attestation/client/local_evidence.h"
+#include "attestation/guest_api/kbs_backend.h"
+#include "attestation/guest_api/rest_server.h"
 #include "base/fd.h"
 #include "guest-agent/attester/aa_config.h"
 #include "guest-agent/attester/commands.h"
-#include "guest-agent/attester/rest_api.h"
 
 namespace coffer::attester {
 namespace {
@@ -24,16 +28,21 @@ client::KbsSettings kbs_settings(const AaConfig& config, std::string initdata) {
   return settings;
 }
 
-RestBackend backend_of(client::KbsClient& kbs) {
-  RestBackend out;
-  out.resource = [&kbs](std::string_view path) -> Result<std::string> {
-    COFFER_TRY_VOID(protocol::parse_resource_path(path));
-    COFFER_TRY(const auto uri, protocol::parse_resource_uri(fmt::format("kbs:///{}", path)));
-    COFFER_TRY(const SecretBytes secret, kbs.get_resource(uri));
-    return std::string(as_text(secret.view()));
-  };
-  out.token = [&kbs] { return kbs.token(); };
-  return out;
+// Ends only with an error: the event stays unset.
+Task<Status> attest_and_serve(guest_api::KbsBackend& backend, const ServeSettings& settings) {
+  const auto executor = co_await asio::this_coro::executor;
+  const auto token = co_await backend.attest();
+  if (!token) co_return std::unexpected(token.error());
+  guest_api::RestSettings rest;
+  rest.port = static_cast<std::uint16_t>(settings.port);
+  rest.features = {.resource = true, .attestation = true};
+  guest_api::RestServer server(executor, backend, rest);
+  COFFER_CO_TRY_VOID(server.start());
+  COFFER_CO_TRY_VOID(write_all(settings.status_fd, as_bytes("attested\n"), "tell the agent"));
+  Event for_good(executor);
+  co_await for_good.wait();
+  co_await server.close();
+  co_return Status{};
 }
 
 }  // namespace
@@ -42,13 +51,19 @@ Status serve(const ServeSettings& settings) {
   COFFER_TRY(std::string initdata, read_file(settings.folder / "initdata.toml", kMaxFile));
   COFFER_TRY(const std::string aa, read_file(settings.folder / "aa.toml", kMaxFile));
   COFFER_TRY(const AaConfig config, parse_aa_config(aa));
-  COFFER_TRY(const auto source, client::make_local_source(settings.tee.name, settings.tee.root));
+  COFFER_TRY(auto source, client::make_local_source(settings.tee.name, settings.tee.root));
   COFFER_TRY(auto kbs, client::KbsClient::make(kbs_settings(config, std::move(initdata)), *source));
-  COFFER_TRY(const Fd listener, listen_on_loopback(settings.port));
-  COFFER_TRY_VOID(kbs.attest());
-  COFFER_TRY_VOID(write_all(settings.status_fd, as_bytes("attested\n"), "tell the agent"));
-  const RestBackend backend = backend_of(kbs);
-  return serve_rest(listener, backend);
+  guest_api::KbsBackend backend(std::move(kbs), std::move(source),
+                                [](const protocol::ResourceUri& /*uri*/) { return true; });
+  asio::io_context loop(1);
+  Status out = fail(Code::kInternal, "the event loop ended early");
+  asio::co_spawn(loop, attest_and_serve(backend, settings),
+                 [&](const std::exception_ptr& error, Status ended) {
+                   if (!error) out = std::move(ended);
+                   loop.stop();
+                 });
+  loop.run();
+  return out;
 }
 
 }  // namespace coffer::attester

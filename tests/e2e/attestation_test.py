@@ -1,6 +1,7 @@
 """The development class: a guest with an emulated TEE takes its tenant's initdata, attests to a key
 broker before it makes a container, and reads a secret; and each way of cheating ends in an error
 that names the cause."""
+import json
 import pathlib
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import unittest
 
 from e2e import BUILD, IS_VM, SOURCE, E2eTest, main
 from lab.containerd import Failure
+from lab.kbs import PrivateKbs
 
 ANNOTATION = "io.katacontainers.config.hypervisor.cc_init_data"
 POLICY = (SOURCE / "configs/policies/allow-all.rego").read_text()
@@ -28,8 +30,7 @@ def initdata(folder, name="initdata.toml", aa="", policy=POLICY):
     return coffer("initdata", "pack", str(path)).strip()
 
 
-@unittest.skipUnless(IS_VM, "needs a VM")
-class InitdataTest(E2eTest):
+class DevClassTest(E2eTest):
     """Pods of the development class as SNP guests, their root filesystems shared by the host, for
     these tests are not about pulling."""
 
@@ -43,6 +44,14 @@ class InitdataTest(E2eTest):
                        "tee_emulation_vendor": f'"{cls.folder}/vendor"'}
         super().setUpClass()
 
+    @classmethod
+    def make_vendor(cls):
+        """The throwaway vendor, before a first pod would make it."""
+        folder = cls.folder / "vendor/snp"
+        folder.mkdir(parents=True)
+        subprocess.run([BUILD / "bin/coffer-tee-emulator", "make", "snp", "30", folder], check=True)
+        return folder / "root.pem"
+
     def refused(self, name, **config):
         """The error of a pod that must not start."""
         try:
@@ -50,6 +59,11 @@ class InitdataTest(E2eTest):
         except Failure as failure:
             return str(failure)
         raise AssertionError(f"pod {name} started")
+
+
+@unittest.skipUnless(IS_VM, "needs a VM")
+class InitdataTest(DevClassTest):
+    """What needs no key broker."""
 
     def test_the_tenants_policy_and_word_take_effect(self):
         pod, sandbox = self.run_pod("good", annotations={
@@ -73,6 +87,77 @@ class InitdataTest(E2eTest):
     def test_initdata_that_is_none_is_refused_before_a_vm_starts(self):
         said = self.refused("broken", annotations={ANNOTATION: "QUJD"})
         self.assertIn("prepare the pod's launch", said)
+
+    def test_initdata_that_the_host_swapped_ends_the_guest(self):
+        # A shim's helper that binds what it was given, and writes another's disk.
+        liar = self.folder / "liar"
+        liar.mkdir()
+        other = self.folder / "other.annotation"
+        other.write_text(initdata(self.folder, "other.toml", policy=POLICY + "# other\n"))
+        shutil.copy(BUILD / "bin/containerd-shim-kata-v2", liar)
+        (liar / "coffer-launch").write_text(f"""#!/usr/bin/python3
+import json, subprocess, sys
+request = json.load(sys.stdin)
+def ask(request):
+    return subprocess.run(["{BUILD}/bin/coffer-launch"], input=json.dumps(request), text=True,
+                          check=True, stdout=subprocess.PIPE).stdout
+answer = ask(request)
+ask({{"tee": "none", "initdata": open("{other}").read(), "disk": request["disk"]}})
+print(answer)
+""")
+        (liar / "coffer-launch").chmod(0o755)
+        self.containerd.path = f"{liar}:{self.containerd.path}"
+        self.containerd.stop()
+        self.containerd.start()
+        said = self.refused("swapped", annotations={ANNOTATION: initdata(self.folder)})
+        self.assertIn("HOST_DATA is not its digest", said)
+        wanted = coffer("initdata", "digest", "--tee", "snp", str(self.folder / "initdata.toml"))
+        self.assertIn(f"found {wanted.strip()}", said)
+
+
+@unittest.skipUnless(IS_VM, "needs a VM")
+class KbsTest(DevClassTest):
+    """Pods that attest to a key broker on this host."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.address = f"{cls.containerd.subnet}.1"
+        cls.kbs = PrivateKbs(BUILD, names=[cls.address], snp_roots=[cls.make_vendor()])
+        cls.addClassCleanup(cls.kbs.close)
+        cls.kbs.start()
+        cls.kbs.set_resource("default/key/1", b"the secret")
+
+    def annotation(self, certificate=None):
+        return {ANNOTATION: initdata(
+            self.folder, aa=f"[token_configs.kbs]\nurl = \"https://{self.address}:{self.kbs.port}\"\n"
+                            f"cert = \"\"\"\n{certificate or self.kbs.certificate}\"\"\"\n")}
+
+    def read_secret(self, pod, sandbox, name):
+        """What a container gets from the REST API, status line and all."""
+        command = "wget -S -O - http://127.0.0.1:8006/cdh/resource/default/key/1 2>&1; true"
+        container = self.add_container(pod, sandbox, name, ["sh", "-c", command])
+        self.wait_exited(container)
+        return self.log_of(sandbox, name)
+
+    def test_a_container_reads_the_secret_that_its_measurement_opens(self):
+        pod, sandbox = self.run_pod("secret", annotations=self.annotation())
+        guest = json.loads(pathlib.Path(f"/run/kata/{pod}/tee.json").read_text())
+        measurement = guest["launch"]["measurement"]
+        policy = ("package policy\nimport rego.v1\ndefault allow := false\nallow if {\n"
+                  'input.submods.cpu0["ear.veraison.annotated-evidence"].snp.measurement == "%s"\n}\n')
+        self.kbs.set_resource_policy(policy % measurement)
+        self.assertIn("the secret", self.read_secret(pod, sandbox, "good"))
+        self.kbs.set_resource_policy(policy % ("0" * len(measurement)))
+        said = self.read_secret(pod, sandbox, "denied")
+        self.assertNotIn("the secret", said)
+        self.assertIn("403", said)
+
+    def test_a_broker_with_another_certificate_is_not_believed(self):
+        with PrivateKbs(BUILD, names=[self.address]) as other:
+            said = self.refused("wrongcert", annotations=self.annotation(other.certificate))
+        self.assertIn(f"attest to 'https://{self.address}:{self.kbs.port}'", said)
+        self.assertIn("certificate", said)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@
 #include "guest-agent/attester/aa_config.h"
 #include "guest-agent/attester/binding.h"
 #include "guest-agent/attester/commands.h"
-#include "guest-agent/attester/rest_api.h"
 
 namespace coffer::attester {
 namespace {
@@ -129,38 +128,6 @@ TEST(AaConfig, TakesTheBrokerAndRefusesOtherTypes) {
   for (const char* wrong : {"[", "[token_configs.kbs]\nurl = 1", "[attestation]\nrequired = 1"}) {
     EXPECT_FALSE(parse_aa_config(wrong)) << wrong;
   }
-}
-
-RestReply ask(std::string_view line) {
-  RestBackend backend;
-  backend.resource = [](std::string_view path) -> Result<std::string> {
-    if (path == "a/b/denied") return fail(Code::kPermissionDenied, "denied");
-    if (path == "a/b/gone") return fail(Code::kNotFound, "none such");
-    if (path == "a/b/broken") return fail(Code::kUnavailable, "no broker");
-    return "secret of " + std::string(path);
-  };
-  backend.token = [] { return Result<std::string>("a.b.c"); };
-  return answer(std::string(line) + "\r\nHost: x\r\n\r\n", backend);
-}
-
-TEST(RestApi, AnswersWithTheResourceAndTheToken) {
-  EXPECT_EQ(ask("GET /cdh/resource/a/b/c HTTP/1.1").body, "secret of a/b/c");
-  EXPECT_EQ(ask("GET /aa/token?token_type=kbs HTTP/1.0").body, "a.b.c");
-}
-
-TEST(RestApi, RefusesWithTheStatusThatFits) {
-  const std::pair<const char*, int> cases[] = {{"", 400},
-                                               {"GET", 400},
-                                               {"GET /cdh/resource/a/b/c", 400},
-                                               {"GET /cdh/resource/a/b/c HTTP/1.1 x", 400},
-                                               {"GET /cdh/resource/a/b/c?q HTTP/1.1", 400},
-                                               {"GET /aa/token HTTP/1.1", 400},
-                                               {"POST /cdh/resource/a/b/c HTTP/1.1", 405},
-                                               {"GET /other HTTP/1.1", 404},
-                                               {"GET /cdh/resource/a/b/denied HTTP/1.1", 403},
-                                               {"GET /cdh/resource/a/b/gone HTTP/1.1", 404},
-                                               {"GET /cdh/resource/a/b/broken HTTP/1.1", 500}};
-  for (const auto& [line, status] : cases) EXPECT_EQ(ask(line).status, status) << line;
 }
 
 }  // namespace
