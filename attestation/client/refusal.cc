@@ -66,7 +66,7 @@ Error to_error(const Refusal& refusal, std::string_view what) {
   std::string text = fmt::format("{}: {}", what, refusal.status);
   if (!info.variant().empty()) text += " " + printable(info.variant());
   text += ": " + printable(info.detail);
-  if (!info.attestation_id.empty()) {
+  if (!info.attestation_id.empty() && info.detail.find(info.attestation_id) == std::string::npos) {
     text += fmt::format(" (attestation {})", printable(info.attestation_id));
   }
   if (refusal.status == 413) {

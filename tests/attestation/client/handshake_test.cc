@@ -120,6 +120,15 @@ TEST_F(Handshake, EndsAtOnceWhenTheEvidenceWasAppraisedAndRefused) {
   EXPECT_THAT(lines(broker), ElementsAre("POST /kbs/v0/auth", "POST /kbs/v0/attest"));
 }
 
+TEST(Refusal, NamesTheRecordOnce) {
+  Refusal refusal{.status = 403, .info = protocol::make_error("PolicyDeny", "denied")};
+  refusal.info.attestation_id = "a-1";
+  EXPECT_EQ(to_error(refusal, "GET x").to_string(),
+            "GET x: 403 PolicyDeny: denied (attestation a-1)");
+  refusal.info.detail = "denied, see a-1";
+  EXPECT_EQ(to_error(refusal, "GET x").to_string(), "GET x: 403 PolicyDeny: denied, see a-1");
+}
+
 // Trustee says 401 to everything: a lost session may be behind it.
 TEST_F(Handshake, IsTriedAgainAfterTrusteesBare401) {
   trustee_.on_attest = [](const SeenRequest&) {
