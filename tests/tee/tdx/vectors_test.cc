@@ -143,12 +143,22 @@ TEST(TdxVectors, RefusalsNameTheCheckOfTheirReason) {
       {"neg_pck_not_yet", {"pck_chain.validity"}},
       {"neg_pck_wrong_cn", {"pck_chain.names"}},
       {"neg_pck_der_chain", {"pck_chain.format"}},
+      {"neg_pck_is_tcb_signer",
+       {"pck_chain.names", "pck.sgx_extension", "pck_crl.issuer", "pck_crl.signature"}},
+      {"neg_chain_reversed",
+       {"pck_chain.root", "pck_chain.names", "pck_chain.ca", "pck_chain.signatures",
+        "pck.sgx_extension", "qe.report_signature"}},
+      {"neg_chain_foreign_root", {"pck_chain.root", "tcb_signing_chain.root"}},
+      {"neg_pck_signed_by_leaf", {"pck_chain.length"}},
   };
   std::size_t checked = 0;
   const auto cases = vector_json("synthetic/cases.json")["cases"];
   for (const auto& test : cases) {
     const auto reason = reasons.find(test["id"].get<std::string>());
-    if (reason == reasons.end()) continue;
+    if (reason == reasons.end()) {
+      EXPECT_NE(test["expect"], "reject") << test["id"] << ": no reason recorded for it";
+      continue;
+    }
     ++checked;
     std::vector<std::string> names;
     for (const auto& check : judge(test, vector_anchors(test["trusted_root"]), false).failed()) {

@@ -562,10 +562,24 @@ TEST_F(TdxVerify, EveryCheckNamesItsSource) {
 }
 
 TEST_F(TdxVerify, SurvivesAnythingForAQuote) {
-  for (const std::size_t size : {0U, 1U, 48U, 1184U, 65536U}) {
+  for (const std::size_t size : {0U, 1U, 48U, 1184U, 65536U, 64U << 20U}) {
     for (const std::uint8_t fill : {std::uint8_t{0}, std::uint8_t{0xff}}) {
       EXPECT_THAT(failures(judge_bytes(Bytes(size, fill))), Contains("quote.format"));
     }
+  }
+}
+
+TEST_F(TdxVerify, RefusesCollateralThatIsNestedTooDeepOrOverflowsANumber) {
+  const std::string good = collateral_.tcb_info;
+  const std::size_t at = good.find("\"pcesvn\":13");
+  ASSERT_NE(at, std::string::npos);
+  const std::string deep = std::string(100000, '[') + std::string(100000, ']');
+  for (const std::string& number :
+       {std::string("65536"), std::string("18446744073709551629"), std::string("-1"),
+        std::string("13.5"), std::string("1e400"), deep}) {
+    collateral_.tcb_info = good;
+    collateral_.tcb_info.replace(at + 9, 2, number);
+    EXPECT_THAT(failures(judge()), Contains("tcb_info.format")) << number.substr(0, 24);
   }
 }
 
