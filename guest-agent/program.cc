@@ -158,10 +158,11 @@ int run_program(int argc, const char* const* argv, bool is_init) {
   if (is_init) {
     Options options;
     const auto status = run_as_init(options);
-    if (status) power_off();
+    // The last words on the console: the host reads them there. A panic's would push them out.
+    if (!status) say(STDERR_FILENO, fmt::format("kata-agent: {}\n", status.error().to_string()));
+    power_off();
     // The kernel panics when PID 1 ends, and panic= on its command line says what follows.
-    say(STDERR_FILENO,
-        fmt::format("kata-agent: {}\n", status ? "power off failed" : status.error().to_string()));
+    say(STDERR_FILENO, "kata-agent: power off failed\n");
     return 1;
   }
   auto options = parse_arguments(argc, argv);

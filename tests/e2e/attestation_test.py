@@ -31,15 +31,17 @@ def initdata(folder, name="initdata.toml", aa="", policy=POLICY):
 
 
 class DevClassTest(E2eTest):
-    """Pods of the development class as SNP guests, their root filesystems shared by the host, for
+    """Pods of the development class, SNP guests unless said otherwise, their root filesystems shared by the host, for
     these tests are not about pulling."""
+
+    tee = "snp"
 
     @classmethod
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="coffer-attestation-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.config_name = "configuration-qemu-coco-dev.toml"
-        cls.changes = {"shared_fs": '"virtio-9p"', "experimental_force_guest_pull": "false",
+        cls.changes = {"tee": f'"{cls.tee}"', "shared_fs": '"virtio-9p"', "experimental_force_guest_pull": "false",
                        "emptydir_mode": '"shared-fs"', "default_memory": "512",
                        "tee_emulation_vendor": f'"{cls.folder}/vendor"'}
         super().setUpClass()
@@ -47,10 +49,10 @@ class DevClassTest(E2eTest):
     @classmethod
     def make_vendor(cls):
         """The throwaway vendor, before a first pod would make it."""
-        folder = cls.folder / "vendor/snp"
+        folder = cls.folder / "vendor" / cls.tee
         folder.mkdir(parents=True)
-        subprocess.run([BUILD / "bin/coffer-tee-emulator", "make", "snp", "30", folder], check=True)
-        return folder / "root.pem"
+        subprocess.run([BUILD / "bin/coffer-tee-emulator", "make", cls.tee, "30", folder], check=True)
+        return folder
 
     def refused(self, name, **config):
         """The error of a pod that must not start."""
@@ -118,15 +120,21 @@ print(answer)
 @unittest.skipUnless(IS_VM, "needs a VM")
 class KbsTest(DevClassTest):
     """Pods that attest to a key broker on this host."""
+    launched_as = "measurement"  # in the launch of an emulated guest
+    claim = "snp.measurement"  # in a token
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.address = f"{cls.containerd.subnet}.1"
-        cls.kbs = PrivateKbs(BUILD, names=[cls.address], snp_roots=[cls.make_vendor()])
+        cls.kbs = PrivateKbs(BUILD, names=[cls.address], **cls.trust(cls.make_vendor()))
         cls.addClassCleanup(cls.kbs.close)
         cls.kbs.start()
         cls.kbs.set_resource("default/key/1", b"the secret")
+
+    @classmethod
+    def trust(cls, vendor):
+        return {"snp_roots": [vendor / "root.pem"]}
 
     def annotation(self, certificate=None):
         return {ANNOTATION: initdata(
@@ -143,9 +151,9 @@ class KbsTest(DevClassTest):
     def test_a_container_reads_the_secret_that_its_measurement_opens(self):
         pod, sandbox = self.run_pod("secret", annotations=self.annotation())
         guest = json.loads(pathlib.Path(f"/run/kata/{pod}/tee.json").read_text())
-        measurement = guest["launch"]["measurement"]
+        measurement = guest["launch"][self.launched_as]
         policy = ("package policy\nimport rego.v1\ndefault allow := false\nallow if {\n"
-                  'input.submods.cpu0["ear.veraison.annotated-evidence"].snp.measurement == "%s"\n}\n')
+                  'input.submods.cpu0["ear.veraison.annotated-evidence"].' + self.claim + ' == "%s"\n}\n')
         self.kbs.set_resource_policy(policy % measurement)
         self.assertIn("the secret", self.read_secret(pod, sandbox, "good"))
         self.kbs.set_resource_policy(policy % ("0" * len(measurement)))
@@ -158,6 +166,18 @@ class KbsTest(DevClassTest):
             said = self.refused("wrongcert", annotations=self.annotation(other.certificate))
         self.assertIn(f"attest to 'https://{self.address}:{self.kbs.port}'", said)
         self.assertIn("certificate", said)
+
+
+@unittest.skipUnless(IS_VM, "needs a VM")
+class TdxKbsTest(KbsTest):
+    """The same with TDX guests."""
+    tee = "tdx"
+    launched_as = "mr_td"
+    claim = "tdx.quote.body.mr_td"
+
+    @classmethod
+    def trust(cls, vendor):
+        return {"tdx_roots": [vendor / "root.pem"], "tdx_collateral": [vendor / "collateral"]}
 
 
 if __name__ == "__main__":
