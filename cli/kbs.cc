@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/http/pin.h"
 #include "base/log.h"
+#include "cli/kbs_admin.h"
 
 namespace coffer::cli {
 namespace {
@@ -44,6 +45,7 @@ std::vector<Command> kbs_commands() {
   std::vector<Command> commands;
   commands.push_back(kbs_attest());
   commands.push_back(kbs_get_resource());
+  for (auto& command : kbs_admin_commands()) commands.push_back(std::move(command));
   return commands;
 }
 
