@@ -86,6 +86,8 @@ Result<std::string> pem_of(X509* certificate) {
   return std::string(data, static_cast<std::size_t>(size));
 }
 
+bool is_shared(const std::string& store) { return !store.empty() && !store.starts_with("sqlite:"); }
+
 std::string config_text(const InitSettings& settings) {
   return fmt::format(
       R"(# Made by `coffer-kbs init`. Every key is explained in coffer-kbs.toml of the
@@ -103,9 +105,12 @@ public_keys = ["admin.pub.pem"]
 store = "{}"
 
 [attestation_token]
-signer_key = "token.key"
+{}
 )",
-      settings.socket, settings.store.empty() ? "sqlite:coffer-kbs.db" : settings.store);
+      settings.socket, settings.store.empty() ? "sqlite:coffer-kbs.db" : settings.store,
+      is_shared(settings.store)
+          ? "# The signing key lies in the store, for every server that shares it."
+          : "signer_key = \"token.key\"");
 }
 
 Status write_new(const fs::path& path, std::string_view content, unsigned mode) {
@@ -155,7 +160,9 @@ Status init(const InitSettings& settings) {
   COFFER_TRY_VOID(write_new(settings.folder / "admin.pub.pem", admin_public, kPublic));
   COFFER_TRY_VOID(write_new(settings.folder / "tls.key", tls.key_pem, kSecret));
   COFFER_TRY_VOID(write_new(settings.folder / "tls.pem", tls.certificate_pem, kPublic));
-  COFFER_TRY_VOID(write_new(settings.folder / "token.key", token_pem, kSecret));
+  if (!is_shared(settings.store)) {
+    COFFER_TRY_VOID(write_new(settings.folder / "token.key", token_pem, kSecret));
+  }
   return write_new(settings.folder / "coffer-kbs.toml", config_text(settings), kPublic);
 }
 

@@ -17,7 +17,8 @@ struct InitSettings {
 };
 
 // Makes admin.key and admin.pub.pem (Ed25519), tls.key and tls.pem (self-signed, EC P-256),
-// token.key (EC P-256) and coffer-kbs.toml. kAlreadyExists when one of them is there: nothing is
+// token.key (EC P-256; with a store that several servers share, the key lies there instead) and
+// coffer-kbs.toml. kAlreadyExists when one of them is there: nothing is
 // ever overwritten.
 [[nodiscard]] Status init(const InitSettings& settings);
 

@@ -27,6 +27,8 @@ using tcp = asio::ip::tcp;
 
 constexpr std::uint32_t kMaxHeader = 64 * 1024;
 constexpr int kMaxPort = 65535;
+constexpr auto kLinger = std::chrono::seconds(5);
+constexpr std::size_t kMaxDrained = std::size_t{64} << 20U;
 
 struct Shared {
   ServerSettings settings;
@@ -123,16 +125,32 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
         [self = this->shared_from_this(), reply, keep](beast::error_code error, std::size_t) {
           if (error) return;
           if (keep) return self->read();
-          self->close();
+          self->drain(0);
         });
   }
 
+  // A peer that still sends would be reset, and might not see the reply: what it sends is read
+  // and thrown away for a while.
+  void drain(std::size_t seen) {
+    constexpr std::size_t kScratch = 64 * 1024;
+    if (seen == 0) {
+      scratch_.resize(kScratch);
+      beast::get_lowest_layer(stream_).expires_after(kLinger);
+      if constexpr (std::is_same_v<Stream, beast::tcp_stream>) close();
+    }
+    stream_.async_read_some(asio::buffer(scratch_), [self = this->shared_from_this(), seen](
+                                                        beast::error_code error, std::size_t size) {
+      if (error || seen + size > kMaxDrained) return self->close();
+      self->drain(seen + size + 1);
+    });
+  }
+
   void close() {
-    expires();
     if constexpr (std::is_same_v<Stream, beast::tcp_stream>) {
       beast::error_code ignored;
       stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
     } else {
+      expires();
       stream_.async_shutdown([self = this->shared_from_this()](beast::error_code) {});
     }
   }
@@ -141,6 +159,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
   std::shared_ptr<const Shared> shared_;  // shared: the server may stop before a connection does
   beast::flat_buffer buffer_;
   std::optional<Request> parser_;
+  std::vector<char> scratch_;
 };
 
 Result<tcp::endpoint> parse_endpoint(const std::string& where) {

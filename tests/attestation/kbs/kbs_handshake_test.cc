@@ -12,65 +12,17 @@
 #include "attestation/protocol/messages.h"
 #include "tee/emulator/snp_pki.h"
 #include "tests/attestation/kbs/running_kbs.h"
+#include "tests/attestation/kbs/snp_source.h"
 
 namespace coffer {
 namespace {
 
+using testing::amd;
+using testing::good_values;
 using testing::RunningKbs;
+using testing::SnpSource;
+using testing::trust;
 using Json = nlohmann::json;
-
-const emulator::FakeAmd& amd() {
-  static const auto kAmd = [] {
-    const auto now = static_cast<tee::UnixTime>(::time(nullptr));
-    auto made =
-        emulator::FakeAmd::make({.not_before = now - 86400, .not_after = now + 30L * 86400});
-    check(made.has_value(), "make a throwaway AMD");
-    return *std::move(made);
-  }();
-  return kAmd;
-}
-
-// What the hardware of an emulated guest answers.
-class SnpSource final : public client::EvidenceSource {
- public:
-  [[nodiscard]] protocol::Tee tee() const override { return protocol::Tee::kSnp; }
-  Result<Json> evidence(BytesView report_data) override {
-    snp::Report report = amd().report();
-    report.measurement.fill(0xaa);
-    if (change) change(report);
-    report.report_data.fill(0);
-    std::ranges::copy(report_data, report.report_data.begin());
-    if (other_nonce) report.report_data[0] ^= 1U;
-    COFFER_TRY(const Bytes signed_report, amd().sign(report));
-    last = *evidence::make_snp({.tee = "snp",
-                                .report = signed_report,
-                                .auxiliary = amd().certificate_table(),
-                                .manifest = {}});
-    return last;
-  }
-  std::function<void(snp::Report&)> change;
-  bool other_nonce = false;
-  Json last;
-};
-
-const std::string& trust() {
-  static const std::string kText = [] {
-    const std::string root = ::testing::TempDir() + "/coffer-kbs-test-root.pem";
-    std::ofstream(root) << amd().root_pem();
-    return "[verifier]\nsnp_roots = [\"" + root + "\"]\n";
-  }();
-  return kText;
-}
-
-// Values with which the emulated guest is affirming.
-Json good_values() {
-  const auto& tcb = amd().spec().platform.tcb;
-  return {{"snp_launch_measurement", {to_hex(Bytes(48, 0xaa))}},
-          {"snp_bootloader", {tcb.boot_loader}},
-          {"snp_microcode", {tcb.microcode}},
-          {"snp_snp_svn", {tcb.snp}},
-          {"snp_tee_svn", {tcb.tee}}};
-}
 
 class Handshake : public ::testing::Test {
  protected:
