@@ -81,7 +81,8 @@ TEST(EventLog, ReplaysEveryCcelVectorToItsRegisters) {
     auto registers = replay(*log, Alg::kSha384).value();
     for (std::uint32_t i = 0; i < 4; ++i) {
       const Bytes value = registers.contains(i + 1) ? registers[i + 1] : Bytes(48);
-      EXPECT_EQ(to_hex(value), entry["expected_rtmr"]["rtmr" + std::to_string(i)]);
+      EXPECT_EQ(to_hex(value),
+                entry["expected_rtmr"]["rtmr" + std::to_string(i)].get<std::string>());
     }
   }
 }
@@ -268,8 +269,8 @@ TEST(CcelTable, EqualsTheVector) {
     const auto& want = entry["expected"];
     EXPECT_EQ(table->cc_type, want["cc_type"]);
     EXPECT_EQ(table->cc_subtype, want["subtype"]);
-    EXPECT_EQ(fmt::format("{:#x}", table->log_area_length), want["laml"]);
-    EXPECT_EQ(fmt::format("{:#x}", table->log_area_start), want["lasa"]);
+    EXPECT_EQ(fmt::format("{:#x}", table->log_area_length), want["laml"].get<std::string>());
+    EXPECT_EQ(fmt::format("{:#x}", table->log_area_start), want["lasa"].get<std::string>());
   }
 }
 
