@@ -41,7 +41,6 @@ Status read_timeout(const std::string& text, http::Settings& settings) {
 }  // namespace
 
 std::vector<Command> kbs_commands() {
-  ignore_sigpipe();
   std::vector<Command> commands;
   commands.push_back(kbs_attest());
   commands.push_back(kbs_get_resource());
@@ -68,6 +67,7 @@ std::string broker_url(const BrokerOptions& broker) {
 }
 
 Result<http::Settings> broker_http(const BrokerOptions& broker) {
+  ignore_sigpipe();  // as the HTTP client wants it; other commands die of a closed pipe
   http::Settings settings;
   settings.proxy_from_environment = true;
   COFFER_TRY_VOID(read_timeout(broker.timeout, settings));
