@@ -26,14 +26,16 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 constexpr std::size_t kNearEnough = 3;
 
-void print_commands(std::span<const Command> commands) {
+// To stdout when it was asked for; to stderr when a command is missing.
+void print_commands(std::span<const Command> commands, std::FILE* out) {
   fmt::print(
+      out,
       "usage: coffer COMMAND [OPTION]...\n\nConfidential containers: policies, measurements, "
       "evidence, guest images.\n\n");
   for (const auto& command : commands) {
-    fmt::print("  {:<22} {}\n", command.name, command.summary);
+    fmt::print(out, "  {:<22} {}\n", command.name, command.summary);
   }
-  fmt::print("\n'coffer COMMAND --help' explains a command and shows an example.\n");
+  fmt::print(out, "\n'coffer COMMAND --help' explains a command and shows an example.\n");
 }
 
 // "policy eval x" matches "policy eval" with 2 words.
@@ -185,11 +187,11 @@ Status Options::parse(Args args) {
 
 int dispatch(std::span<const Command> commands, Args args) {
   if (args.empty()) {
-    print_commands(commands);
+    print_commands(commands, stderr);
     return kExitError;
   }
   if (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
-    print_commands(commands);
+    print_commands(commands, stdout);
     return kExitOk;
   }
   if (args[0] == "--version" || args.back() == "--version") {
@@ -205,7 +207,7 @@ int dispatch(std::span<const Command> commands, Args args) {
                          [&](const Command& one) { return one.name.starts_with(args[0] + " "); });
     const bool help = args.size() > 1 && (args[1] == "--help" || args[1] == "-h");
     if (!group.empty() && (args.size() == 1 || help)) {
-      print_commands(group);
+      print_commands(group, help ? stdout : stderr);
       return help ? kExitOk : kExitError;
     }
     const std::string name = group.empty() ? args[0] : args[0] + " " + args[1];

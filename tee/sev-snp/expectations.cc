@@ -264,12 +264,13 @@ Result<MinimumTcb> parse_minimum_tcb(std::string_view text) {
 Result<Bytes> parse_octets(std::string_view hex, std::size_t size, bool pad,
                            std::string_view name) {
   if (hex.starts_with("0x")) hex.remove_prefix(2);
-  COFFER_TRY(Bytes bytes, from_hex(hex));
-  if (bytes.size() > size || (!pad && bytes.size() != size)) {
+  auto bytes = from_hex(hex);
+  if (!bytes) return fail(std::move(bytes.error()).with_context(fmt::format("read {}", name)));
+  if (bytes->size() > size || (!pad && bytes->size() != size)) {
     return fail(Code::kInvalidArgument, fmt::format("read {}: {} octets, want {}{}", name,
-                                                    bytes.size(), pad ? "at most " : "", size));
+                                                    bytes->size(), pad ? "at most " : "", size));
   }
-  bytes.resize(size);
+  bytes->resize(size);
   return bytes;
 }
 
