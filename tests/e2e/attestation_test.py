@@ -90,6 +90,12 @@ class InitdataTest(DevClassTest):
         said = self.refused("broken", annotations={ANNOTATION: "QUJD"})
         self.assertIn("prepare the pod's launch", said)
 
+    def restart_with(self, path):
+        """containerd, finding its programs there."""
+        self.containerd.stop()
+        self.containerd.path = path
+        self.containerd.start()
+
     def test_initdata_that_the_host_swapped_ends_the_guest(self):
         # A shim's helper that binds what it was given, and writes another's disk.
         liar = self.folder / "liar"
@@ -108,9 +114,8 @@ ask({{"tee": "none", "initdata": open("{other}").read(), "disk": request["disk"]
 print(answer)
 """)
         (liar / "coffer-launch").chmod(0o755)
-        self.containerd.path = f"{liar}:{self.containerd.path}"
-        self.containerd.stop()
-        self.containerd.start()
+        self.addCleanup(self.restart_with, self.containerd.path)
+        self.restart_with(f"{liar}:{self.containerd.path}")
         said = self.refused("swapped", annotations={ANNOTATION: initdata(self.folder)})
         self.assertIn("HOST_DATA is not its digest", said)
         wanted = coffer("initdata", "digest", "--tee", "snp", str(self.folder / "initdata.toml"))
