@@ -159,9 +159,10 @@ class ModuleCompiler {
     for (RuleSource& source : tree_.sources[node]) {
       check_default(*source.rule);
       for (Rule* rule = source.rule; rule != nullptr; rule = rule->else_rule) {
-        std::vector<Term*> none;
-        std::vector<Term*>& path = rule == source.rule ? source.path : none;
+        std::vector<Term*> own = path_of(source, *rule);
+        std::vector<Term*>& path = rule == source.rule ? source.path : own;
         resolve_rule(tree_, *source.module, *rule, path, variables_[rule], errors_);
+        if (rule != source.rule) std::ranges::copy(own, rule->ref->items.end() - std::ssize(own));
       }
     }
   }

@@ -278,7 +278,7 @@ void Emitter::path_definition(const RuleSource& source) {
     const Label end = new_label();
     fail_ = end;
     if (rule->body != nullptr) body(*rule->body);
-    std::vector<Term*> terms = source.path;
+    std::vector<Term*> terms = path_of(source, *rule);
     if (rule->key != nullptr) terms.push_back(rule->key);
     if (rule->value != nullptr) terms.push_back(rule->value);
     std::vector<int> fresh;

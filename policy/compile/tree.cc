@@ -181,4 +181,10 @@ RuleTree build_tree(RuleNode& root, const std::vector<Module*>& modules,
   return builder.finish();
 }
 
+std::vector<Term*> path_of(const RuleSource& source, const Rule& rule) {
+  if (&rule == source.rule) return source.path;
+  const auto& items = rule.ref->items;
+  return {items.end() - static_cast<std::ptrdiff_t>(source.path.size()), items.end()};
+}
+
 }  // namespace coffer::policy

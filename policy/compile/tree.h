@@ -20,6 +20,10 @@ struct RuleSource {
   std::vector<Term*> path;  // steps below the node
 };
 
+// The steps of one rule of a chain of `else`: each has its own copy of the head, with its own
+// variables.
+std::vector<Term*> path_of(const RuleSource& source, const Rule& rule);
+
 struct RuleTree {
   RuleNode* root = nullptr;  // `data`
   std::unordered_map<RuleNode*, std::vector<RuleSource>> sources;

@@ -172,6 +172,26 @@ t := x if { x := data.a.constants.x.y with data.a.constants as {"x": {"y": 7}} }
   EXPECT_EQ(to_json(*fast->find("r")), "[2,3]");
 }
 
+// Each rule of a chain has its own copy of the head, with its own variables. Found by
+// fuzz_rego_eval.
+TEST(Engine, AnElseBelowAVariableBindsItsOwn) {
+  const std::string text = R"(package a
+k := "z"
+p[x] := 0 if { x := 1; input.v == 9 } else := 2 if { y := 4; x := y + 1 }
+q[k] := 0 if { input.v == 9 } else := 2 if { true }
+)";
+  for (const bool optimise : {true, false}) {
+    const auto got = answer(text, "data.a", *parse_json(R"({"v":1})", "input"), {}, optimise);
+    ASSERT_TRUE(got.has_value()) << got.error().to_string();
+    EXPECT_EQ(to_json(*got->find("p")), R"({"5":2})");
+    EXPECT_EQ(to_json(*got->find("q")), R"({"z":2})");
+  }
+  const auto unsafe = answer("package a\np[x] := 0 if { x := 1; input.v } else := 2 if { true }",
+                             "data.a", *parse_json("{}", "input"), {}, true);
+  ASSERT_FALSE(unsafe.has_value());
+  EXPECT_NE(unsafe.error().message().find("var x is unsafe"), std::string::npos);
+}
+
 TEST(Engine, RefusesByNameWhatIsNotForAGuestAndSaysWhy) {
   const std::pair<std::string, std::string> cases[] = {
       {"http.send({})", "http.send is refused: it reaches outside"},
