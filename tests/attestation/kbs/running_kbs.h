@@ -24,6 +24,7 @@ class RunningKbs {
   [[nodiscard]] const std::string& url() const { return url_; }
   [[nodiscard]] const std::string& folder() const { return folder_; }
   [[nodiscard]] std::string certificate() const;
+  [[nodiscard]] pid_t pid() const { return pid_; }
   void kill9();
   // Again, with the same folder; the port may change.
   void restart();
