@@ -129,17 +129,18 @@ HttpReply Broker::evaluate(const Session& session, const protocol::Attestation& 
     parts_.metrics.count("kbs_attestation_errors_total");
     return error_reply("AttestationError", outcome.error());
   }
-  const auto spent = parts_.sessions.spend(session, outcome->token);
+  if (outcome->token.empty()) {
+    // The challenge is not spent: to answer it again is to be refused again.
+    return refused(error_reply(
+        401, "AttestationError",
+        fmt::format("attestation {} refused: {}", outcome->id, outcome->reason), outcome->id));
+  }
+  const auto spent = parts_.sessions.spend(session, outcome->token, parts_.clock());
   if (!spent) return error_reply("AttestationError", spent.error());
   if (!*spent) {
     return refused(error_reply(401, "AttestationError",
                                "attest: this challenge was answered before (a replay?)",
                                outcome->id));
-  }
-  if (outcome->token.empty()) {
-    return refused(error_reply(
-        401, "AttestationError",
-        fmt::format("attestation {} refused: {}", outcome->id, outcome->reason), outcome->id));
   }
   parts_.metrics.count("kbs_attestation_successes_total", label);
   HttpReply reply{.body = protocol::serialise(protocol::Response{.token = outcome->token})};

@@ -37,7 +37,14 @@ std::map<std::string, Target> schema(Config& c) {
       {"http_server.private_key", Path{&c.private_key}},
       {"http_server.payload_request_size", Number{&c.payload_request_size, 1, 64}},
       {"http_server.worker_count", Number{&c.worker_count, 0, 1024}},
+      {"http_server.handshake_timeout", Number{&c.handshake_timeout, 1, 3600}},
+      {"http_server.header_timeout", Number{&c.header_timeout, 1, 3600}},
       {"http_server.request_timeout", Number{&c.request_timeout, 1, 3600}},
+      {"http_server.idle_timeout", Number{&c.idle_timeout, 1, 3600}},
+      {"http_server.max_connections", Number{&c.max_connections, 1, 1000000}},
+      {"http_server.max_connections_per_address",
+       Number{&c.max_connections_per_address, 0, 1000000}},
+      {"http_server.body_memory", Number{&c.body_memory, 1, 65536}},
       {"admin.public_keys", Paths{&c.admin_public_keys}},
       {"storage.store", &c.store},
       {"storage.connections", Number{&c.connections, 0, 1000}},
@@ -48,6 +55,8 @@ std::map<std::string, Target> schema(Config& c) {
       {"attestation_service.policy_id", &c.policy_id},
       {"attestation_service.record_days", Number{&c.record_days, 1, 3650}},
       {"verifier.allow_sample", &c.allow_sample},
+      {"attestation_service.record_limit", Number{&c.record_limit, 10, 10000000}},
+      {"attestation_service.session_limit", Number{&c.session_limit, 1, 10000000}},
       {"verifier.snp_require_crl", &c.snp_require_crl},
       {"verifier.snp_roots", Paths{&c.snp_roots}},
       {"verifier.snp_certificates", Paths{&c.snp_certificates}},
@@ -144,6 +153,9 @@ Status check_whole(const Config& config, std::string_view name) {
     return refuse("http_server.insecure_http and a certificate: which of them?");
   }
   COFFER_TRY([[maybe_unused]] const LogLevel level, parse_log_level(config.log_level));
+  if (config.body_memory < config.payload_request_size) {
+    return refuse("http_server.body_memory is less than payload_request_size: no body would fit");
+  }
   return {};
 }
 

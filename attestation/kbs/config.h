@@ -18,7 +18,13 @@ struct Config {
   std::string certificate, private_key;   // PEM files
   std::int64_t payload_request_size = 8;  // MiB
   std::int64_t worker_count = 0;          // 0: as many as there are cores, at least 2
-  std::int64_t request_timeout = 30;      // seconds
+  std::int64_t handshake_timeout = 10;    // seconds, and so the next three
+  std::int64_t header_timeout = 10;
+  std::int64_t request_timeout = 30;
+  std::int64_t idle_timeout = 30;
+  std::int64_t max_connections = 4096;
+  std::int64_t max_connections_per_address = 1024;
+  std::int64_t body_memory = 256;  // MiB
   // [admin]
   std::vector<std::string> admin_public_keys;  // PEM files; none: nobody may administer
   // [storage]
@@ -33,6 +39,8 @@ struct Config {
   std::string policy_id = "default";
   std::int64_t record_days = 30;
   // [verifier]
+  std::int64_t record_limit = 50000;
+  std::int64_t session_limit = 20000;
   bool allow_sample = false;
   bool snp_require_crl = false;
   std::vector<std::string> snp_roots, snp_certificates;  // files, or folders of files

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,10 +12,10 @@
 #include "attestation/kbs/broker.h"
 #include "attestation/kbs/config.h"
 #include "attestation/kbs/init.h"
+#include "attestation/kbs/journal.h"
 #include "attestation/kbs/server.h"
 #include "attestation/kbs/trust.h"
 #include "base/fd.h"
-#include "base/log.h"
 
 namespace coffer::kbs {
 namespace {
@@ -69,7 +70,13 @@ Result<ServerSettings> server_settings(const Config& config, std::size_t threads
   ServerSettings out{.sockets = config.sockets, .certificate_pem = {}, .private_key_pem = {}};
   out.max_body = static_cast<std::size_t>(config.payload_request_size) << 20U;
   out.threads = threads;
-  out.timeout = std::chrono::seconds(config.request_timeout);
+  out.max_connections = static_cast<std::size_t>(config.max_connections);
+  out.max_connections_per_address = static_cast<std::size_t>(config.max_connections_per_address);
+  out.body_memory = static_cast<std::size_t>(config.body_memory) << 20U;
+  out.handshake_timeout = std::chrono::seconds(config.handshake_timeout);
+  out.header_timeout = std::chrono::seconds(config.header_timeout);
+  out.request_timeout = std::chrono::seconds(config.request_timeout);
+  out.idle_timeout = std::chrono::seconds(config.idle_timeout);
   if (config.insecure_http) return out;
   COFFER_TRY(out.certificate_pem, read_file(config.certificate, kMaxKeyFile));
   COFFER_TRY(out.private_key_pem, read_file(config.private_key, kMaxKeyFile));
@@ -104,7 +111,8 @@ Result<Service> assemble(const Config& config, std::size_t threads) {
   s.values = std::make_unique<rv::ValueSet>(*s.store);
   s.policies = std::make_unique<appraisal::Policies>(*s.store, *s.values);
   COFFER_TRY_VOID(s.policies->install_defaults());
-  s.records = std::make_unique<appraisal::Records>(*s.store, config.record_days * kDay);
+  s.records = std::make_unique<appraisal::Records>(*s.store, config.record_days * kDay,
+                                                   static_cast<std::size_t>(config.record_limit));
   COFFER_TRY(auto trust, load_trust(config));
   s.verifier = std::make_unique<appraisal::EvidenceVerifier>(std::move(trust));
   COFFER_TRY(auto key, read_signing_key(config, *s.store));
@@ -114,7 +122,8 @@ Result<Service> assemble(const Config& config, std::size_t threads) {
   s.signer = std::make_unique<appraisal::TokenSigner>(std::move(signer));
   s.attestation = std::make_unique<appraisal::AttestationService>(*s.verifier, *s.policies,
                                                                   *s.records, *s.signer);
-  COFFER_TRY(auto sessions, Sessions::open(*s.store, config.challenge_lifetime));
+  COFFER_TRY(auto sessions, Sessions::open(*s.store, config.challenge_lifetime,
+                                           static_cast<std::size_t>(config.session_limit)));
   s.sessions = std::make_unique<Sessions>(std::move(sessions));
   COFFER_TRY(auto admin_keys, read_admin_keys(config));
   s.admin = std::make_unique<AdminAuth>(std::move(admin_keys));
@@ -134,31 +143,19 @@ Result<Service> assemble(const Config& config, std::size_t threads) {
   return s;
 }
 
-// The sink is not made for several threads.
-class Journal {
- public:
-  explicit Journal(Logger log) : log_(std::move(log)) {}
-  void request(const HttpRequest& request, const HttpReply& reply, std::int64_t microseconds) {
-    const std::lock_guard lock(mutex_);
-    const auto level = reply.status >= 500   ? LogLevel::kError
-                       : reply.status >= 400 ? LogLevel::kWarn
-                                             : LogLevel::kDebug;
-    log_.log(level, "request",
-             {{"method", request.method},
-              {"path", std::string(request.path().substr(0, 256))},
-              {"status", reply.status},
-              {"us", microseconds},
-              {"cause", reply.cause}});
+// As many file descriptors as there may be connections, with some for the store and for files.
+void raise_descriptor_limit(std::int64_t connections, Journal& journal) {
+  constexpr rlim_t kOthers = 256;
+  const rlim_t want = static_cast<rlim_t>(connections) + kOthers;
+  rlimit limit = {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want) return;
+  limit.rlim_cur = std::min(want, limit.rlim_max);
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < want) {
+    journal.say(LogLevel::kWarn, "http_server.max_connections is more than descriptors allow",
+                fmt::format("RLIMIT_NOFILE is {}, want {}", limit.rlim_cur, want));
   }
-  void say(LogLevel level, std::string_view message, std::string_view detail) {
-    const std::lock_guard lock(mutex_);
-    log_.log(level, message, {{"detail", detail}});
-  }
-
- private:
-  std::mutex mutex_;
-  Logger log_;
-};
+}
 
 // Ends the server on SIGTERM and SIGINT; sweeps the store meanwhile.
 void watch(const sigset_t& signals, Server& server, store::Store& store, Journal& journal) {
@@ -213,6 +210,11 @@ int serve(const std::string& file) {
   (*server)->run();
   watcher.join();
   return 0;
+  raise_descriptor_limit(config->max_connections, journal);
+  settings->on_refused = [&](std::string_view reason) {
+    service->metrics->count("kbs_connections_refused_total",
+                            fmt::format("{{limit=\"{}\"}}", reason));
+  };
 }
 
 // "--name value" pairs, which is all that there is here.

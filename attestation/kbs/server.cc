@@ -4,163 +4,25 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
 #include <optional>
 #include <thread>
 
-#include "attestation/protocol/messages.h"
+#include "attestation/kbs/connection.h"
 
 namespace coffer::kbs {
 namespace {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
-namespace http = beast::http;
 using tcp = asio::ip::tcp;
 
-constexpr std::uint32_t kMaxHeader = 64 * 1024;
 constexpr int kMaxPort = 65535;
-constexpr auto kLinger = std::chrono::seconds(5);
-constexpr std::size_t kMaxDrained = std::size_t{64} << 20U;
-
-struct Shared {
-  ServerSettings settings;
-  Server::Handler handler;
-};
-
-std::string text(http::request<http::string_body>& request, http::field field) {
-  const auto at = request.find(field);
-  return at == request.end() ? std::string() : std::string(at->value());
-}
-
-HttpRequest to_request(http::request<http::string_body>& request) {
-  HttpRequest out;
-  out.method = std::string(request.method_string());
-  out.target = std::string(request.target());
-  out.authorization = text(request, http::field::authorization);
-  out.cookie = text(request, http::field::cookie);
-  out.body = std::move(request.body());
-  return out;
-}
-
-// One connection: read a request, answer it, and again. Keeps itself alive by its callbacks.
-template <typename Stream>
-class Connection : public std::enable_shared_from_this<Connection<Stream>> {
- public:
-  Connection(Stream stream, std::shared_ptr<const Shared> shared)
-      : stream_(std::move(stream)), shared_(std::move(shared)) {}
-
-  void start() {
-    if constexpr (std::is_same_v<Stream, beast::tcp_stream>) {
-      read();
-    } else {
-      expires();
-      stream_.async_handshake(asio::ssl::stream_base::server,
-                              [self = this->shared_from_this()](beast::error_code error) {
-                                if (!error) self->read();
-                              });
-    }
-  }
-
- private:
-  using Request = http::request_parser<http::string_body>;
-  using Reply = http::response<http::string_body>;
-
-  void expires() { beast::get_lowest_layer(stream_).expires_after(shared_->settings.timeout); }
-
-  void read() {
-    parser_.emplace();
-    parser_->body_limit(shared_->settings.max_body);
-    parser_->header_limit(kMaxHeader);
-    expires();
-    http::async_read(stream_, buffer_, *parser_,
-                     [self = this->shared_from_this()](beast::error_code error, std::size_t) {
-                       self->on_read(error);
-                     });
-  }
-
-  void on_read(beast::error_code error) {
-    if (error == http::error::body_limit) {
-      return write(refusal(413, fmt::format("the body is over {} bytes: raise "
-                                            "http_server.payload_request_size",
-                                            shared_->settings.max_body)),
-                   false);
-    }
-    if (error == http::error::end_of_stream) return close();
-    if (error.category() == http::make_error_code(http::error::bad_method).category()) {
-      return write(refusal(400, "this is no HTTP request: " + error.message()), false);
-    }
-    if (error) return;
-    auto& message = parser_->get();
-    const bool keep = message.keep_alive();
-    const HttpRequest request = to_request(message);
-    write(shared_->handler(request), keep);
-  }
-
-  static HttpReply refusal(unsigned status, std::string detail) {
-    HttpReply reply{.status = status};
-    reply.body = protocol::serialise(protocol::make_error("HTTPFailed", std::move(detail)));
-    return reply;
-  }
-
-  void write(HttpReply from, bool keep) {
-    auto reply = std::make_shared<Reply>(static_cast<http::status>(from.status), 11);
-    reply->set(http::field::server, "coffer-kbs");
-    if (!from.body.empty()) reply->set(http::field::content_type, from.content_type);
-    if (!from.set_cookie.empty()) reply->set(http::field::set_cookie, from.set_cookie);
-    reply->set(http::field::cache_control, "no-store");
-    reply->body() = std::move(from.body);
-    reply->keep_alive(keep);
-    reply->prepare_payload();
-    expires();
-    http::async_write(
-        stream_, *reply,
-        [self = this->shared_from_this(), reply, keep](beast::error_code error, std::size_t) {
-          if (error) return;
-          if (keep) return self->read();
-          self->drain(0);
-        });
-  }
-
-  // A peer that still sends would be reset, and might not see the reply: what it sends is read
-  // and thrown away for a while.
-  void drain(std::size_t seen) {
-    constexpr std::size_t kScratch = 64 * 1024;
-    if (seen == 0) {
-      scratch_.resize(kScratch);
-      beast::get_lowest_layer(stream_).expires_after(kLinger);
-      if constexpr (std::is_same_v<Stream, beast::tcp_stream>) close();
-    }
-    stream_.async_read_some(asio::buffer(scratch_), [self = this->shared_from_this(), seen](
-                                                        beast::error_code error, std::size_t size) {
-      if (error || seen + size > kMaxDrained) return self->close();
-      self->drain(seen + size + 1);
-    });
-  }
-
-  void close() {
-    if constexpr (std::is_same_v<Stream, beast::tcp_stream>) {
-      beast::error_code ignored;
-      stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
-    } else {
-      expires();
-      stream_.async_shutdown([self = this->shared_from_this()](beast::error_code) {});
-    }
-  }
-
-  Stream stream_;
-  std::shared_ptr<const Shared> shared_;  // shared: the server may stop before a connection does
-  beast::flat_buffer buffer_;
-  std::optional<Request> parser_;
-  std::vector<char> scratch_;
-};
+// After an accept() that failed, mostly for want of file descriptors: trying at once would spin.
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
 Result<tcp::endpoint> parse_endpoint(const std::string& where) {
   const std::size_t colon = where.rfind(':');
@@ -181,7 +43,8 @@ Result<tcp::endpoint> parse_endpoint(const std::string& where) {
 class BeastServer final : public Server {
  public:
   BeastServer(ServerSettings settings, Handler handler)
-      : shared_(std::make_shared<Shared>(Shared{std::move(settings), std::move(handler)})),
+      : shared_(std::make_shared<Shared>(std::move(settings), std::move(handler))),
+        limits_(shared_->settings.max_connections, shared_->settings.max_connections_per_address),
         io_(static_cast<int>(shared_->settings.threads)) {}
 
   Status set_up() {
@@ -197,16 +60,16 @@ class BeastServer final : public Server {
       if (error) {
         return fail(Code::kUnavailable, fmt::format("listen on '{}': {}", where, error.message()));
       }
-      acceptors_.push_back(std::move(acceptor));
+      acceptors_.push_back(std::make_unique<Listener>(std::move(acceptor)));
     }
     return {};
   }
 
   [[nodiscard]] std::vector<std::string> addresses() const override {
     std::vector<std::string> out;
-    for (const auto& acceptor : acceptors_) {
+    for (const auto& listener : acceptors_) {
       beast::error_code error;
-      const auto endpoint = acceptor.local_endpoint(error);
+      const auto endpoint = listener->acceptor.local_endpoint(error);
       const auto address = endpoint.address();
       out.push_back(address.is_v6() ? fmt::format("[{}]:{}", address.to_string(), endpoint.port())
                                     : fmt::format("{}:{}", address.to_string(), endpoint.port()));
@@ -215,7 +78,7 @@ class BeastServer final : public Server {
   }
 
   void run() override {
-    for (auto& acceptor : acceptors_) accept(acceptor);
+    for (auto& listener : acceptors_) accept(*listener);
     std::vector<std::thread> threads;
     for (std::size_t i = 1; i < shared_->settings.threads; ++i) {
       threads.emplace_back([this] { io_.run(); });
@@ -249,32 +112,55 @@ class BeastServer final : public Server {
     return fail(Code::kInvalidArgument, "use http_server.private_key: " + error.message());
   }
 
-  void accept(tcp::acceptor& acceptor) {
-    acceptor.async_accept(asio::make_strand(io_),
-                          [this, &acceptor](beast::error_code error, tcp::socket socket) {
-                            if (!error) begin(std::move(socket));
-                            if (error == asio::error::operation_aborted) return;
-                            accept(acceptor);
-                          });
+  struct Listener {
+    explicit Listener(tcp::acceptor from)
+        : acceptor(std::move(from)), pause(acceptor.get_executor()) {}
+    tcp::acceptor acceptor;
+    asio::steady_timer pause;
+  };
+
+  void accept(Listener& listener) {
+    listener.acceptor.async_accept(
+        asio::make_strand(io_), [this, &listener](beast::error_code error, tcp::socket socket) {
+          if (error == asio::error::operation_aborted) return;
+          if (!error) {
+            begin(std::move(socket));
+            return accept(listener);
+          }
+          listener.pause.expires_after(kAcceptPause);
+          listener.pause.async_wait([this, &listener](beast::error_code cancelled) {
+            if (!cancelled) accept(listener);
+          });
+        });
   }
 
   void begin(tcp::socket socket) {
-    beast::error_code ignored;
-    socket.set_option(tcp::no_delay(true), ignored);
+    beast::error_code error;
+    const auto peer = socket.remote_endpoint(error);
+    if (error) return;  // gone already
+    std::string_view reason;
+    auto lease = limits_.admit(peer.address(), reason);
+    if (!lease) {
+      if (shared_->settings.on_refused) shared_->settings.on_refused(reason);
+      return;  // closes it
+    }
+    socket.set_option(tcp::no_delay(true), error);
+    beast::tcp_stream stream(std::move(socket));
     if (tls_) {
       using Tls = beast::ssl_stream<beast::tcp_stream>;
-      std::make_shared<Connection<Tls>>(Tls(beast::tcp_stream(std::move(socket)), *tls_), shared_)
+      std::make_shared<Connection<Tls>>(Tls(std::move(stream), *tls_), shared_, *std::move(lease))
           ->start();
     } else {
-      std::make_shared<Connection<beast::tcp_stream>>(beast::tcp_stream(std::move(socket)), shared_)
+      std::make_shared<Connection<beast::tcp_stream>>(std::move(stream), shared_, *std::move(lease))
           ->start();
     }
   }
 
   std::shared_ptr<Shared> shared_;  // shared: with every connection
+  ConnectionLimits limits_;
   asio::io_context io_;
   std::optional<asio::ssl::context> tls_;
-  std::vector<tcp::acceptor> acceptors_;
+  std::vector<std::unique_ptr<Listener>> acceptors_;
 };
 
 }  // namespace

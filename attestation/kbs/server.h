@@ -1,10 +1,12 @@
-// HTTP/1.1 over TLS or plain TCP, on a pool of threads.
+// HTTP/1.1 over TLS or plain TCP, on a pool of threads. What one peer may hold of it, and for how
+// long, is bounded.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "attestation/kbs/http.h"
@@ -17,8 +19,20 @@ struct ServerSettings {
   std::string certificate_pem, private_key_pem;  // both empty: no TLS
   std::size_t max_body = std::size_t{8} << 20U;
   std::size_t threads = 2;
-  // From the first byte of a request to the last of its reply; also how long a connection may idle.
-  std::chrono::seconds timeout{30};
+  // Over either, a connection is closed as soon as it was accepted. 0: no limit. An IPv6 address
+  // counts by its first 64 bits.
+  std::size_t max_connections = 4096;
+  std::size_t max_connections_per_address = 1024;
+  // Of all bodies over 64 KiB that are being read: who would go over it is told 503.
+  std::size_t body_memory = std::size_t{256} << 20U;
+  // Each phase has its own time, after which the connection is closed: the TLS handshake, a
+  // request's head from its first byte, its body, the reply, and idling in between.
+  std::chrono::milliseconds handshake_timeout = std::chrono::seconds(10);
+  std::chrono::milliseconds header_timeout = std::chrono::seconds(10);
+  std::chrono::milliseconds request_timeout = std::chrono::seconds(30);
+  std::chrono::milliseconds idle_timeout = std::chrono::seconds(30);
+  // Called for each connection that was closed at a limit: "total" or "address". From any thread.
+  std::function<void(std::string_view reason)> on_refused = nullptr;
 };
 
 class Server {

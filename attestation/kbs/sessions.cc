@@ -36,7 +36,7 @@ std::unexpected<Error> lost(std::string why) {
 
 }  // namespace
 
-Result<Sessions> Sessions::open(store::Store& store, store::UnixTime lifetime) {
+Result<Sessions> Sessions::open(store::Store& store, store::UnixTime lifetime, std::size_t limit) {
   Bytes fresh = random(kKeyBytes);
   COFFER_TRY([[maybe_unused]] const bool made, store.insert(kKeySpace, kKeyName, fresh));
   COFFER_TRY(auto entry, store.get(kKeySpace, kKeyName));
@@ -44,7 +44,7 @@ Result<Sessions> Sessions::open(store::Store& store, store::UnixTime lifetime) {
   if (!entry || entry->value.size() != kKeyBytes) {
     return fail(Code::kDataLoss, "read the challenge key: it is not as written");
   }
-  return Sessions(store, lifetime, SecretBytes(std::move(entry->value)));
+  return Sessions(store, lifetime, limit, SecretBytes(std::move(entry->value)));
 }
 
 Bytes Sessions::mac(std::string_view text) const {
@@ -96,7 +96,25 @@ Result<Session> Sessions::unseal(std::string_view value, store::UnixTime now) co
   return out;
 }
 
-Result<bool> Sessions::spend(const Session& session, std::string_view token) {
+Status Sessions::take_place(store::UnixTime now) {
+  const std::lock_guard lock(usage_->mutex);
+  if (usage_->known >= limit_ && usage_->counted != now) {
+    COFFER_TRY([[maybe_unused]] const std::size_t gone, store_->purge());
+    COFFER_TRY(usage_->known, store_->count(kSpace));
+    usage_->counted = now;
+  }
+  if (usage_->known >= limit_) {
+    return fail(Code::kUnavailable,
+                fmt::format("open session: there are {} already, as many as there may be "
+                            "(attestation_service.session_limit): try again later",
+                            usage_->known));
+  }
+  ++usage_->known;
+  return {};
+}
+
+Result<bool> Sessions::spend(const Session& session, std::string_view token, store::UnixTime now) {
+  COFFER_TRY_VOID(take_place(now));
   return store_->insert(kSpace, session.id, as_bytes(token), session.expires, store::Durable::kNo);
 }
 

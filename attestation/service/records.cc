@@ -6,6 +6,7 @@
 
 #include "attestation/jose/key_wrap.h"
 #include "base/json.h"
+#include "tee/digest.h"
 
 namespace coffer::appraisal {
 namespace {
@@ -13,10 +14,18 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kSpace = "attestation";
+constexpr std::string_view kRefusedSpace = "attestation_refused";
 constexpr std::string_view kResourceSpace = "attestation_resource";
 constexpr std::size_t kIdChars = 24;
 constexpr std::size_t kTimeChars = 8;
-constexpr std::size_t kMaxResources = 1000;
+constexpr std::size_t kMaxResources = 256;  // of one attestation: two hex digits of a digest
+constexpr std::size_t kMaxRecordBytes = std::size_t{256} << 10U;
+constexpr std::size_t kMaxRefusedBytes = std::size_t{64} << 10U;
+constexpr std::size_t kMaxReasonBytes = 4096;
+constexpr std::size_t kSlack = 32;         // the limit is looked after this often in its course
+constexpr std::size_t kRefusedShare = 10;  // a tenth
+// Entries of "resources" for each record, on average.
+constexpr std::size_t kResourcesEach = 4;
 
 bool is_id(std::string_view id) {
   return id.size() == kIdChars && std::ranges::all_of(id, [](char c) {
@@ -38,6 +47,29 @@ Result<Json> read(const store::Entry& entry) {
   return parse_json(as_text(entry.value), "an attestation record");
 }
 
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// What is dropped is the evidence's own: how much of it there is, a stranger decides.
+std::string bounded_text(const Record& record, std::size_t most) {
+  std::string text = text_of(record);
+  if (text.size() <= most) return text;
+  Record smaller = record;
+  const std::string note =
+      fmt::format("left out: the record has {} bytes, at most {} are kept", text.size(), most);
+  smaller["claims"] = note;
+  text = text_of(smaller);
+  if (text.size() <= most) return text;
+  Record least = {{"note", note}, {"checks", Json::array()}, {"parts", Json::array()}};
+  for (const char* key : {"id", "time", "tee", "verified", "emulated", "outcome", "status"}) {
+    if (record.contains(key)) least[key] = record[key];
+  }
+  const Json reason = record.value("reason", Json());
+  if (reason.is_string()) least["reason"] = reason.get<std::string>().substr(0, kMaxReasonBytes);
+  return text_of(least);
+}
+
 }  // namespace
 
 std::string Records::new_id(tee::UnixTime now) {
@@ -46,22 +78,40 @@ std::string Records::new_id(tee::UnixTime now) {
   return fmt::format("{:08x}{}", static_cast<std::uint32_t>(now), to_hex(*random));
 }
 
-Status Records::save(const std::string& id, const Record& record, tee::UnixTime now) {
-  const std::string text = record.dump(-1, ' ', false, Json::error_handler_t::replace);
-  COFFER_TRY([[maybe_unused]] const bool fresh,
-             store_.insert(kSpace, key_of(id), as_bytes(text), now + keep_, store::Durable::kNo));
+Status Records::enforce_limit() {
+  COFFER_TRY(const std::size_t kept, store_.count(kSpace));
+  COFFER_TRY(const std::size_t refused, store_.count(kRefusedSpace));
+  if (kept + refused > limit_) {
+    const std::size_t room = limit_ > kept ? limit_ - kept : 0;
+    const std::size_t refused_stay = std::min(refused, std::max(room, limit_ / kRefusedShare));
+    COFFER_TRY([[maybe_unused]] const std::size_t gone, store_.trim(kRefusedSpace, refused_stay));
+    COFFER_TRY([[maybe_unused]] const std::size_t old, store_.trim(kSpace, limit_ - refused_stay));
+  }
+  COFFER_TRY([[maybe_unused]] const std::size_t reads,
+             store_.trim(kResourceSpace, limit_ * kResourcesEach));
   return {};
+}
+
+Status Records::save(const std::string& id, const Record& record, tee::UnixTime now) {
+  const bool refused = record.value("outcome", Json()) == "refused";
+  const std::string text = bounded_text(record, refused ? kMaxRefusedBytes : kMaxRecordBytes);
+  COFFER_TRY([[maybe_unused]] const bool fresh,
+             store_.insert(refused ? kRefusedSpace : kSpace, key_of(id), as_bytes(text),
+                           now + keep_, store::Durable::kNo));
+  if (saved_.fetch_add(1) % std::max<std::size_t>(limit_ / kSlack, 1) != 0) return {};
+  return enforce_limit();
 }
 
 Status Records::add_resource(std::string_view id, const Json& decision, tee::UnixTime now) {
   if (!is_id(id)) return {};  // a token of before records were kept
-  const auto random = jose::random_bytes(6);
-  check(random.has_value(), "no random bytes");
-  const std::string key =
-      fmt::format("{}/{:08x}{}", id, static_cast<std::uint32_t>(now), to_hex(*random));
-  const std::string text = decision.dump(-1, ' ', false, Json::error_handler_t::replace);
-  COFFER_TRY([[maybe_unused]] const bool fresh,
-             store_.insert(kResourceSpace, key, as_bytes(text), now + keep_, store::Durable::kNo));
+  const auto digest = tee::sha256(
+      as_bytes(decision.value("path", Json()).dump() + decision.value("allowed", Json()).dump()));
+  // Below the attestation's own key, so that the oldest stand last.
+  store::Write write{.space = std::string(kResourceSpace),
+                     .key = key_of(id) + "/" + to_hex(digest).substr(0, 2)};
+  write.value = to_bytes(text_of(decision));
+  write.expires = now + keep_;
+  COFFER_TRY([[maybe_unused]] const bool done, store_.commit({&write, 1}, store::Durable::kNo));
   return {};
 }
 
@@ -69,12 +119,14 @@ Result<Record> Records::load(std::string_view id) {
   if (!is_id(id)) {
     return fail(Code::kInvalidArgument, fmt::format("find attestation '{}': no id", id));
   }
-  COFFER_TRY(const auto entry, store_.get(kSpace, key_of(id)));
+  COFFER_TRY(auto entry, store_.get(kSpace, key_of(id)));
+  if (!entry) {
+    COFFER_TRY(entry, store_.get(kRefusedSpace, key_of(id)));
+  }
   if (!entry) return fail(Code::kNotFound, fmt::format("find attestation '{}': not kept", id));
   COFFER_TRY(Record record, read(*entry));
   record["resources"] = Json::array();
-  COFFER_TRY(const auto listed,
-             store_.list(kResourceSpace, std::string(id) + "/", "", kMaxResources));
+  COFFER_TRY(const auto listed, store_.list(kResourceSpace, key_of(id) + "/", "", kMaxResources));
   for (const auto& item : listed) {
     COFFER_TRY(const auto decision, store_.get(kResourceSpace, item.key));
     if (!decision) continue;
@@ -85,15 +137,21 @@ Result<Record> Records::load(std::string_view id) {
 }
 
 Result<std::vector<Json>> Records::list(std::size_t limit) {
-  COFFER_TRY(const auto listed, store_.list(kSpace, "", "", limit));
+  std::vector<std::pair<std::string, std::string_view>> keys;
+  for (const auto space : {kSpace, kRefusedSpace}) {
+    COFFER_TRY(const auto listed, store_.list(space, "", "", limit));
+    for (const auto& item : listed) keys.emplace_back(item.key, space);
+  }
+  std::ranges::sort(keys);
+  keys.resize(std::min(keys.size(), limit));
   std::vector<Json> out;
-  for (const auto& item : listed) {
-    COFFER_TRY(const auto entry, store_.get(kSpace, item.key));
+  for (const auto& [key, space] : keys) {
+    COFFER_TRY(const auto entry, store_.get(space, key));
     if (!entry) continue;
     COFFER_TRY(const Json record, read(*entry));
     Json line = Json::object();
-    for (const char* key : {"id", "time", "tee", "emulated", "outcome", "reason", "status"}) {
-      if (record.contains(key)) line[key] = record[key];
+    for (const char* name : {"id", "time", "tee", "emulated", "outcome", "reason", "status"}) {
+      if (record.contains(name)) line[name] = record[name];
     }
     out.push_back(std::move(line));
   }

@@ -1,6 +1,7 @@
 // What remains of each attestation: what was checked, what was found, what was decided and why.
 #pragma once
 
+#include <atomic>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -16,16 +17,25 @@ namespace coffer::appraisal {
 // "path", "allowed", "reason"}]}
 using Record = nlohmann::json;
 
+// Anybody who reaches the service leaves records: their number and sizes are bounded. Those of
+// refused attestations lie in a namespace of their own, so that they can go first.
 class Records {
  public:
-  // `store` must outlive it. Records go after `keep` seconds.
-  Records(store::Store& store, tee::UnixTime keep) : store_(store), keep_(keep) {}
+  static constexpr std::size_t kDefaultLimit = 50000;
+
+  // `store` must outlive it. Records go after `keep` seconds, or when there are more than `limit`
+  // (at least 10): the oldest refused ones first, but a tenth of the limit is theirs. The limit may
+  // be passed by a thirty-second of it, by each server.
+  Records(store::Store& store, tee::UnixTime keep, std::size_t limit = kDefaultLimit)
+      : store_(store), keep_(keep), limit_(limit) {}
 
   // Of the second and of chance: sorts by time.
   [[nodiscard]] static std::string new_id(tee::UnixTime now);
 
+  // A record that is too large loses its claims, or all but its reason, and says so.
   [[nodiscard]] Status save(const std::string& id, const Record& record, tee::UnixTime now);
-  // One more entry of "resources".
+  // One more entry of "resources". Of the same "path" and "allowed" the latest stays; an
+  // attestation has at most 256 of them.
   [[nodiscard]] Status add_resource(std::string_view id, const nlohmann::json& decision,
                                     tee::UnixTime now);
   // kNotFound when there is none of that id; kInvalidArgument when it is no id.
@@ -34,8 +44,12 @@ class Records {
   [[nodiscard]] Result<std::vector<nlohmann::json>> list(std::size_t limit);
 
  private:
+  [[nodiscard]] Status enforce_limit();
+
   store::Store& store_;
   tee::UnixTime keep_;
+  std::size_t limit_;
+  std::atomic<std::size_t> saved_ = 0;
 };
 
 }  // namespace coffer::appraisal

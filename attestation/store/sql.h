@@ -30,6 +30,8 @@ enum Statement : std::size_t {
   kRemove,         // space, key
   kRemoveVersion,  // space, key, version, now
   kPurge,          // now
+  kCount,          // space
+  kTrim,           // space, how many stay
   kStatements,
 };
 
@@ -51,6 +53,9 @@ inline constexpr std::array<std::string_view, kStatements> kText = {
     "DELETE FROM coffer_kv WHERE space = $1 AND key = $2 AND version = $3"
     " AND (expires IS NULL OR expires > $4)",
     "DELETE FROM coffer_kv WHERE expires <= $1",
+    "SELECT count(*) FROM coffer_kv WHERE space = $1",
+    "DELETE FROM coffer_kv WHERE space = $1 AND key >= (SELECT key FROM coffer_kv"
+    " WHERE space = $1 ORDER BY key LIMIT 1 OFFSET $2)",
 };
 
 }  // namespace coffer::store::sql

@@ -112,17 +112,36 @@ Result<bool> SqlStore::commit(std::span<const Write> writes, Durable durable) {
   }
 }
 
-Result<std::size_t> SqlStore::purge() {
+Result<std::size_t> SqlStore::sweep(sql::Statement statement, std::span<const Param> params) {
   auto connection = writers().take();
   COFFER_TRY_VOID(connection->begin(Durable::kNo, true));
-  const std::array<Param, 1> params = {clock_()};
-  auto outcome = connection->run(sql::kPurge, params);
+  auto outcome = connection->run(statement, params);
   if (!outcome) {
     connection->rollback(true);
     return fail(std::move(outcome).error());
   }
   COFFER_TRY_VOID(connection->commit(true));
   return outcome->changed;
+}
+
+Result<std::size_t> SqlStore::purge() {
+  const std::array<Param, 1> params = {clock_()};
+  return sweep(sql::kPurge, params);
+}
+
+Result<std::size_t> SqlStore::count(std::string_view space) {
+  COFFER_TRY_VOID(check_name(space, "a"));
+  const std::array<Param, 1> params = {space};
+  COFFER_TRY(auto outcome, readers_->take()->run(sql::kCount, params));
+  if (outcome.rows.empty()) return fail(Code::kDataLoss, "count in the store: no answer");
+  COFFER_TRY(const std::int64_t number, integer(outcome.rows.front().at(0)));
+  return static_cast<std::size_t>(number);
+}
+
+Result<std::size_t> SqlStore::trim(std::string_view space, std::size_t keep) {
+  COFFER_TRY_VOID(check_name(space, "a"));
+  const std::array<Param, 2> params = {space, static_cast<std::int64_t>(keep)};
+  return sweep(sql::kTrim, params);
 }
 
 }  // namespace coffer::store

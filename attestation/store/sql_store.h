@@ -47,11 +47,15 @@ class SqlStore final : public Store {
                                                  std::size_t limit) override;
   [[nodiscard]] Result<bool> commit(std::span<const Write> writes, Durable durable) override;
   [[nodiscard]] Result<std::size_t> purge() override;
+  [[nodiscard]] Result<std::size_t> count(std::string_view space) override;
+  [[nodiscard]] Result<std::size_t> trim(std::string_view space, std::size_t keep) override;
   [[nodiscard]] std::string describe() const override { return description_; }
 
  private:
   [[nodiscard]] Pool<Connection>& writers() { return writers_ ? *writers_ : *readers_; }
   [[nodiscard]] Result<bool> commit_once(std::span<const Write> writes, Durable durable);
+  // Of one statement that removes: how many rows.
+  [[nodiscard]] Result<std::size_t> sweep(sql::Statement statement, std::span<const Param> params);
   // False: its condition did not hold.
   [[nodiscard]] Result<bool> apply(Connection& connection, const Write& write);
 

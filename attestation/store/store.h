@@ -73,6 +73,10 @@ class Store {
   [[nodiscard]] virtual Result<bool> commit(std::span<const Write> writes, Durable durable) = 0;
   // Removes what has expired; how many.
   [[nodiscard]] virtual Result<std::size_t> purge() = 0;
+  // How many keys a namespace has; what has expired counts until purge().
+  [[nodiscard]] virtual Result<std::size_t> count(std::string_view space) = 0;
+  // Removes the last keys in byte order until `keep` are left; how many.
+  [[nodiscard]] virtual Result<std::size_t> trim(std::string_view space, std::size_t keep) = 0;
   // For people: "sqlite:/var/lib/...", without passwords.
   [[nodiscard]] virtual std::string describe() const = 0;
 

@@ -34,6 +34,8 @@ class MemoryStore final : public store::Store {
     return true;
   }
   Result<std::size_t> purge() override { return 0; }
+  Result<std::size_t> count(std::string_view) override { return 0; }
+  Result<std::size_t> trim(std::string_view, std::size_t) override { return 0; }
   std::string describe() const override { return "memory"; }
 
  private:

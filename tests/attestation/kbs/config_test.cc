@@ -29,7 +29,15 @@ TEST(KbsConfig, TheDistributionsFileNamesEveryKeyWithItsDefault) {
   EXPECT_EQ(config->sockets, defaults.sockets);
   EXPECT_EQ(config->payload_request_size, defaults.payload_request_size);
   EXPECT_EQ(config->worker_count, defaults.worker_count);
+  EXPECT_EQ(config->handshake_timeout, defaults.handshake_timeout);
+  EXPECT_EQ(config->header_timeout, defaults.header_timeout);
   EXPECT_EQ(config->request_timeout, defaults.request_timeout);
+  EXPECT_EQ(config->idle_timeout, defaults.idle_timeout);
+  EXPECT_EQ(config->max_connections, defaults.max_connections);
+  EXPECT_EQ(config->max_connections_per_address, defaults.max_connections_per_address);
+  EXPECT_EQ(config->body_memory, defaults.body_memory);
+  EXPECT_EQ(config->record_limit, defaults.record_limit);
+  EXPECT_EQ(config->session_limit, defaults.session_limit);
   EXPECT_EQ(config->token_lifetime, defaults.token_lifetime);
   EXPECT_EQ(config->challenge_lifetime, defaults.challenge_lifetime);
   EXPECT_EQ(config->record_days, defaults.record_days);
@@ -55,6 +63,8 @@ TEST(KbsConfig, RefusesWithFileLineAndKey) {
       {"[http_server]\ninsecure_http = true\nsockets = []", "sockets is empty"},
       {std::string(kTls) + "insecure_http = true", "which of them"},
       {"[http_server]\ninsecure_http = true\n[log]\nlevel = \"loud\"", "loud"},
+      {"[http_server]\ninsecure_http = true\nbody_memory = 4", "no body would fit"},
+      {"[attestation_service]\nrecord_limit = 9", "want 10 to"},
       {"[http_server", "f.toml:1"},
   };
   for (const Case& c : cases) {

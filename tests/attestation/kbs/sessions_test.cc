@@ -66,9 +66,34 @@ TEST_F(SessionsTest, AChallengeIsSpentOnce) {
   Sessions sessions = open();
   const Session session = sessions.begin(protocol::Tee::kSnp, kNow);
   EXPECT_FALSE(*sessions.token(session));
-  EXPECT_TRUE(*sessions.spend(session, "token"));
-  EXPECT_FALSE(*sessions.spend(session, "another"));
+  EXPECT_TRUE(*sessions.spend(session, "token", kNow));
+  EXPECT_FALSE(*sessions.spend(session, "another", kNow));
   EXPECT_EQ(**sessions.token(session), "token");
+}
+
+TEST_F(SessionsTest, ThereAreOnlySoManyAtATime) {
+  store::UnixTime now = kNow;
+  auto store = store::open_store("sqlite:" + folder_ + "/few.db", {.clock = [&] { return now; }});
+  ASSERT_TRUE(store);
+  Sessions sessions = *Sessions::open(**store, 300, 2);
+  Sessions other = *Sessions::open(**store, 300, 2);
+  const auto spend = [&](Sessions& on) {
+    return on.spend(on.begin(protocol::Tee::kSnp, now), "token", now);
+  };
+  ASSERT_TRUE(spend(sessions));
+  ASSERT_TRUE(spend(sessions));
+  const auto third = spend(sessions);
+  ASSERT_FALSE(third);
+  EXPECT_EQ(third.error().code(), Code::kUnavailable);
+  EXPECT_NE(third.error().message().find("session_limit"), std::string::npos);
+  now += 299;
+  EXPECT_FALSE(spend(sessions));
+  now += 1;
+  EXPECT_TRUE(spend(sessions)) << "the first two have expired";
+  EXPECT_TRUE(spend(other));
+  EXPECT_TRUE(spend(sessions)) << "a server counts its own, and the others' when it is full";
+  now += 1;
+  EXPECT_FALSE(spend(sessions));
 }
 
 }  // namespace

@@ -154,6 +154,24 @@ TEST_P(StoreTest, WhatHasExpiredIsAbsent) {
   EXPECT_EQ(get("k"), "3");
 }
 
+TEST_P(StoreTest, TrimsTheLastKeysOfOneNamespace) {
+  for (const auto* key : {"a", "b", "c", "d"}) {
+    ASSERT_TRUE(store_->put("test", key, to_bytes("x")));
+    ASSERT_TRUE(store_->put("other", key, to_bytes("x")));
+  }
+  EXPECT_EQ(*store_->count("test"), 4U);
+  EXPECT_EQ(*store_->trim("test", 4), 0U);
+  EXPECT_EQ(*store_->trim("test", 3), 1U);
+  EXPECT_EQ(get("c"), "x");
+  EXPECT_EQ(get("d"), "(absent)");
+  EXPECT_EQ(*store_->count("test"), 3U);
+  EXPECT_EQ(*store_->trim("test", 0), 3U);
+  EXPECT_EQ(*store_->count("test"), 0U);
+  EXPECT_EQ(*store_->trim("test", 0), 0U);
+  EXPECT_EQ(*store_->count("other"), 4U) << "another namespace stays";
+  EXPECT_FALSE(store_->trim("Bad", 0));
+}
+
 TEST_P(StoreTest, ListsByPrefixInOrderAndInPages) {
   for (const auto* key : {"b/1", "a/2", "a/10", "a/1", "a", "B"}) {
     ASSERT_TRUE(store_->put("test", key, to_bytes("xyz")));

@@ -1,0 +1,226 @@
+// What one peer may hold of the server, and for how long.
+
+#include "attestation/kbs/server.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <thread>
+
+#include "attestation/kbs/connection_limits.h"
+#include "attestation/kbs/journal.h"
+
+namespace coffer::kbs {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using std::chrono::milliseconds;
+
+class ServerTest : public ::testing::Test {
+ protected:
+  // Long times, so that only the one that a test shortens ends anything.
+  static ServerSettings patient() {
+    ServerSettings out{.sockets = {"127.0.0.1:0"}, .certificate_pem = {}, .private_key_pem = {}};
+    out.handshake_timeout = out.header_timeout = out.request_timeout = out.idle_timeout =
+        std::chrono::hours(1);
+    return out;
+  }
+  void start(ServerSettings settings) {
+    settings.on_refused = [this](std::string_view reason) {
+      const std::lock_guard lock(mutex_);
+      refused_.emplace_back(reason);
+    };
+    auto server = Server::listen(std::move(settings), [](const HttpRequest& request) {
+      return HttpReply{.body = request.method + " " + std::to_string(request.body.size())};
+    });
+    ASSERT_TRUE(server) << server.error().to_string();
+    server_ = *std::move(server);
+    thread_ = std::thread([this] { server_->run(); });
+  }
+  void TearDown() override {
+    server_->stop();
+    thread_.join();
+  }
+  tcp::socket connect() {
+    const std::string where = server_->addresses().front();
+    tcp::socket out(io_);
+    out.connect({asio::ip::make_address("127.0.0.1"),
+                 static_cast<std::uint16_t>(std::stoi(where.substr(where.rfind(':') + 1)))});
+    return out;
+  }
+  static void send(tcp::socket& socket, std::string_view text) {
+    boost::system::error_code ignored;  // the server may have closed it
+    asio::write(socket, asio::buffer(text), ignored);
+  }
+  // Until the server closes.
+  static std::string rest(tcp::socket& socket) {
+    std::string out;
+    boost::system::error_code error;
+    asio::read(socket, asio::dynamic_buffer(out), error);
+    return out;
+  }
+  static constexpr std::string_view kLast = "GET /x HTTP/1.1\r\nConnection: close\r\n\r\n";
+  std::string ask() {
+    auto socket = connect();
+    send(socket, kLast);
+    return rest(socket);
+  }
+  std::vector<std::string> refused() {
+    const std::lock_guard lock(mutex_);
+    return refused_;
+  }
+
+  asio::io_context io_;
+  std::unique_ptr<Server> server_;
+  std::thread thread_;
+  std::mutex mutex_;
+  std::vector<std::string> refused_;
+};
+
+TEST_F(ServerTest, ServesRequestsThatComeAtOnceOneByOne) {
+  start(patient());
+  auto socket = connect();
+  send(socket, "POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc" + std::string(kLast));
+  const std::string got = rest(socket);
+  EXPECT_NE(got.find("POST 3"), std::string::npos) << got;
+  EXPECT_NE(got.find("GET 0"), std::string::npos) << got;
+}
+
+TEST_F(ServerTest, AConnectionOverTheTotalIsClosedUntilOneHasGone) {
+  auto settings = patient();
+  settings.max_connections = 2;
+  start(std::move(settings));
+  auto first = connect();
+  auto second = connect();
+  EXPECT_EQ(ask(), "");
+  EXPECT_EQ(refused(), (std::vector<std::string>{"total"}));
+  send(first, kLast);
+  EXPECT_NE(rest(first).find("200 OK"), std::string::npos);
+  first.close();
+  while (ask().find("200 OK") == std::string::npos) std::this_thread::yield();
+}
+
+TEST_F(ServerTest, OneAddressHasItsShareOnly) {
+  auto settings = patient();
+  settings.max_connections_per_address = 1;
+  start(std::move(settings));
+  auto first = connect();
+  EXPECT_EQ(ask(), "");
+  EXPECT_EQ(refused(), (std::vector<std::string>{"address"}));
+  send(first, kLast);
+  EXPECT_NE(rest(first).find("200 OK"), std::string::npos);
+}
+
+TEST_F(ServerTest, WhoConnectsAndSaysNothingIsClosed) {
+  auto settings = patient();
+  settings.idle_timeout = milliseconds(50);
+  start(std::move(settings));
+  auto socket = connect();
+  EXPECT_EQ(rest(socket), "");
+}
+
+TEST_F(ServerTest, AHeadThatDoesNotEndIsClosed) {
+  auto settings = patient();
+  settings.header_timeout = milliseconds(50);
+  start(std::move(settings));
+  auto socket = connect();
+  send(socket, "GET /x HTTP/1.1\r\nA: b\r\n");
+  EXPECT_EQ(rest(socket), "");
+}
+
+TEST_F(ServerTest, ABodyThatDoesNotEndIsClosed) {
+  auto settings = patient();
+  settings.request_timeout = milliseconds(50);
+  start(std::move(settings));
+  auto socket = connect();
+  send(socket, "POST /x HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc");
+  EXPECT_EQ(rest(socket), "");
+}
+
+TEST_F(ServerTest, AHeadThatIsTooLongIsRefused) {
+  start(patient());
+  auto socket = connect();
+  send(socket, "GET /x HTTP/1.1\r\nA: " + std::string(70000, 'a'));
+  EXPECT_NE(rest(socket).find("400 Bad Request"), std::string::npos);
+}
+
+TEST_F(ServerTest, LargeBodiesShareABudgetAndSmallOnesDoNotNeedIt) {
+  auto settings = patient();
+  settings.max_body = settings.body_memory = std::size_t{1} << 20U;
+  start(std::move(settings));
+  auto holder = connect();
+  send(holder, "POST /x HTTP/1.1\r\nContent-Length: 1048576\r\n\r\n");
+  const std::string body(100'000, 'b');
+  const std::string large =
+      "POST /x HTTP/1.1\r\nConnection: close\r\nContent-Length: 100000\r\n\r\n" + body;
+  const auto post = [&](const std::string& request) {
+    auto socket = connect();
+    send(socket, request);
+    return rest(socket);
+  };
+  // Until the server has read the holder's head.
+  std::string got;
+  do got = post(large);
+  while (got.find("200 OK") != std::string::npos);
+  EXPECT_NE(got.find("503 Service Unavailable"), std::string::npos) << got;
+  EXPECT_NE(
+      post("POST /x HTTP/1.1\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc").find("POST 3"),
+      std::string::npos);
+  EXPECT_NE(post("POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").find("503"),
+            std::string::npos)
+      << "of unknown size: could be as large as any";
+  send(holder, std::string(1048576, 'b'));
+  std::array<char, 12> start_line{};
+  asio::read(holder, asio::buffer(start_line));
+  EXPECT_EQ(std::string_view(start_line.data(), start_line.size()), "HTTP/1.1 200");
+  EXPECT_NE(post(large).find("POST 100000"), std::string::npos) << "given back";
+  EXPECT_NE(post("POST /x HTTP/1.1\r\nContent-Length: 1048577\r\n\r\n").find("413"),
+            std::string::npos);
+}
+
+TEST(ConnectionLimits, AnIpv6NetworkCountsAsOneAddress) {
+  ConnectionLimits limits(10, 1);
+  std::string_view reason;
+  const auto admit = [&](const char* text) {
+    return limits.admit(asio::ip::make_address(text), reason);
+  };
+  const auto a = admit("2001:db8::1");
+  EXPECT_TRUE(a);
+  EXPECT_FALSE(admit("2001:db8::2"));
+  EXPECT_EQ(reason, "address");
+  EXPECT_TRUE(admit("2001:db8:0:1::1"));
+  const auto b = admit("10.0.0.1");
+  EXPECT_TRUE(b);
+  EXPECT_FALSE(admit("::ffff:10.0.0.1")) << "the same, carried by IPv6";
+  EXPECT_EQ(limits.active(), 2U) << "leases that went are given back";
+}
+
+TEST(Journal, LeavesOutWhatNobodyCouldRead) {
+  std::string text;
+  Journal journal(Logger(LogSink::to_callback([&](std::string_view line) { text += line; }),
+                         LogFormat::kLogrus),
+                  2);
+  const Journal::Time start{std::chrono::hours(1)};
+  const auto refuse = [&](milliseconds after) {
+    HttpRequest request;
+    request.method = "POST";
+    request.target = "/t?secret=1";
+    journal.request(request, {.status = 401}, 5, start + after);
+  };
+  for (int i = 0; i < 5; ++i) refuse(milliseconds(i));
+  EXPECT_EQ(std::ranges::count(text, '\n'), 2);
+  EXPECT_EQ(text.find("secret"), std::string::npos);
+  text.clear();
+  refuse(milliseconds(1000));
+  EXPECT_EQ(std::ranges::count(text, '\n'), 2);
+  EXPECT_NE(text.find("not logged\" count=3"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace coffer::kbs
