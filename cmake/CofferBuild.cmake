@@ -48,7 +48,12 @@ target_compile_definitions(coffer_flags INTERFACE
   $<$<AND:$<CONFIG:Release>,$<NOT:$<BOOL:${COFFER_SANITIZE}>>>:_FORTIFY_SOURCE=3>
   COFFER_VERSION="${PROJECT_VERSION}")
 target_link_options(coffer_flags INTERFACE
-  -pie -Wl,-z,relro,-z,now -Wl,--gc-sections $<$<BOOL:${MOLD}>:-fuse-ld=mold>)
+  -pie -Wl,-z,relro,-z,now -Wl,--gc-sections)
+if(MOLD)
+  # Target property COFFER_LINKER names another.
+  target_link_options(coffer_flags INTERFACE
+    $<$<STREQUAL:$<TARGET_PROPERTY:COFFER_LINKER>,>:-fuse-ld=mold>)
+endif()
 target_link_libraries(coffer_flags INTERFACE Threads::Threads)
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")
 set(CMAKE_C_FLAGS_RELEASE "-O2")

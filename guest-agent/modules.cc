@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fnmatch.h>
+#include <linux/module.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,7 +31,9 @@ std::vector<std::string> split(std::string_view text, char separator) {
 Status Modules::insert(const std::string& path) {
   if (!inserted_.insert(path).second) return {};
   COFFER_TRY(const auto file, open_file(root_ / path, O_RDONLY));
-  if (::syscall(SYS_finit_module, file.get(), "", 0) != 0 && errno != EEXIST)
+  // ".ko.xz": the kernel unpacks it (CONFIG_MODULE_DECOMPRESS).
+  const int flags = path.ends_with(".ko") ? 0 : MODULE_INIT_COMPRESSED_FILE;
+  if (::syscall(SYS_finit_module, file.get(), "", flags) != 0 && errno != EEXIST)
     return fail_errno(errno, fmt::format("load kernel module '{}'", path));
   return {};
 }

@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kMaxSections = 4096;
 constexpr std::size_t kMaxSegments = 128;
 constexpr std::size_t kMaxNeeded = 256;
+constexpr std::size_t kMaxSymbols = 1U << 18U;
 
 struct Section {
   std::uint32_t name = 0, type = 0, link = 0;
@@ -134,6 +135,36 @@ Result<std::vector<std::string>> read_needed(BytesView bytes, const Section& dyn
   return needed;
 }
 
+// ELF-64 Object File Format 1.5, section 5: st_name, st_info, st_other, st_shndx, st_value,
+// st_size.
+Status read_symbols(BytesView bytes, const Section& table, std::span<const Section> sections,
+                    const std::string& what, ElfInfo& info) {
+  if (table.link >= sections.size() || table.size / sizeof(Elf64_Sym) > kMaxSymbols) {
+    return fail(Code::kInvalidArgument,
+                fmt::format("read '{}': .dynsym of {} bytes links to section {}", what, table.size,
+                            table.link));
+  }
+  const Section& names = sections[table.link];
+  COFFER_TRY(const auto strings, range(bytes, names.offset, names.size, what));
+  COFFER_TRY(const auto entries, range(bytes, table.offset, table.size, what));
+  ByteReader reader(entries, what);
+  while (reader.remaining() >= sizeof(Elf64_Sym)) {
+    COFFER_TRY(const auto at, reader.u32_le());
+    COFFER_TRY(const auto kind, reader.u8());
+    COFFER_TRY_VOID(reader.skip(1));
+    COFFER_TRY(const auto section, reader.u16_le());
+    COFFER_TRY_VOID(reader.skip(8 + 8));
+    COFFER_TRY(auto name, string_at(strings, at, what));
+    if (name.empty()) continue;
+    if (section != SHN_UNDEF) {
+      info.defined.push_back(std::move(name));
+    } else if (ELF64_ST_BIND(kind) == STB_GLOBAL) {
+      info.undefined.push_back(std::move(name));
+    }
+  }
+  return {};
+}
+
 std::vector<std::string> split_modinfo(BytesView bytes) {
   std::vector<std::string> strings;
   std::string_view rest = as_text(bytes);
@@ -158,6 +189,10 @@ Result<ElfInfo> read_elf(BytesView bytes, const std::string& what) {
   for (const auto& section : sections) {
     if (section.type == SHT_DYNAMIC) {
       COFFER_TRY(info.needed, read_needed(bytes, section, sections, what));
+      continue;
+    }
+    if (section.type == SHT_DYNSYM) {
+      COFFER_TRY_VOID(read_symbols(bytes, section, sections, what, info));
       continue;
     }
     if (section.type != SHT_PROGBITS) continue;

@@ -2,16 +2,15 @@
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
-#include <zstd.h>
 
 #include <array>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/fd.h"
 #include "guest-image/bzimage.h"
+#include "guest-image/compress.h"
 #include "guest-image/cpio.h"
 #include "guest-image/kernel_package.h"
 #include "guest-image/modules.h"
@@ -51,23 +50,6 @@ Artefact describe(std::string name, std::string_view bytes) {
           hex_digest(bytes, EVP_sha384())};
 }
 
-Result<std::string> compress(const std::string& bytes, int level) {
-  if (level == 0) return bytes;
-  const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
-                                                                     ZSTD_freeCCtx);
-  check(context != nullptr, "out of memory");
-  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, level);
-  std::string out(ZSTD_compressBound(bytes.size()), '\0');
-  const std::size_t size =
-      ZSTD_compress2(context.get(), out.data(), out.size(), bytes.data(), bytes.size());
-  if (ZSTD_isError(size) != 0) {
-    return fail(Code::kInternal,
-                fmt::format("compress the initramfs: {}", ZSTD_getErrorName(size)));
-  }
-  out.resize(size);
-  return out;
-}
-
 Status add_pause(CpioTree& tree, const std::filesystem::path& pause) {
   if (pause.empty()) return {};
   COFFER_TRY(auto program, read_file(pause));
@@ -75,17 +57,17 @@ Status add_pause(CpioTree& tree, const std::filesystem::path& pause) {
   return tree.add_file("pause_bundle/rootfs/pause", std::move(program), 0755);
 }
 
-Status add_extra(CpioTree& tree, const ExtraFile& extra, const std::filesystem::path& root) {
+Status add_extra(CpioTree& tree, const ExtraFile& extra, const Libraries& libraries) {
   const std::string path = extra.path.substr(extra.path.find_first_not_of('/'));
-  if (extra.is_program) return add_program(tree, extra.source, path, root);
+  if (extra.is_program) return add_program(tree, extra.source, path, libraries);
   COFFER_TRY(auto content, read_file(extra.source));
   return tree.add_file(path, std::move(content), 0644);
 }
 
 Status add_programs(CpioTree& tree, const ImageOptions& options) {
-  COFFER_TRY_VOID(add_program(tree, options.agent, "init", options.root));
+  COFFER_TRY_VOID(add_program(tree, options.agent, "init", options.libraries));
   if (!options.crun.empty()) {
-    COFFER_TRY_VOID(add_program(tree, options.crun, "usr/bin/crun", options.root));
+    COFFER_TRY_VOID(add_program(tree, options.crun, "usr/bin/crun", options.libraries));
   }
   COFFER_TRY_VOID(add_pause(tree, options.pause));
   if (!options.ca_certificates.empty()) {
@@ -94,7 +76,7 @@ Status add_programs(CpioTree& tree, const ImageOptions& options) {
         tree.add_file("etc/ssl/certs/ca-certificates.crt", std::move(certificates), 0644));
   }
   for (const auto& extra : options.extra_files) {
-    COFFER_TRY_VOID(add_extra(tree, extra, options.root));
+    COFFER_TRY_VOID(add_extra(tree, extra, options.libraries));
   }
   return {};
 }
@@ -162,7 +144,7 @@ Result<ImageReport> build_image(const ImageOptions& options, const Progress& pro
   COFFER_TRY(const auto tree, make_tree(options, kernel));
   const std::string archive = tree.serialize(options.mtime);
   progress(fmt::format("compressing {} files, {} KiB", tree.size(), archive.size() / 1024));
-  COFFER_TRY(const auto initrd, compress(archive, options.level));
+  COFFER_TRY(const auto initrd, compress(archive, options.compression, options.level));
   ImageReport report{.kernel_version = kernel.version,
                      .kernel = describe(options.kernel_name, kernel.image),
                      .elf = describe(options.elf_name, elf),

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "guest-image/compress.h"
+#include "guest-image/programs.h"
 
 namespace coffer::guest_image {
 
@@ -31,7 +33,7 @@ struct ImageOptions {
   std::filesystem::path crun = "/usr/bin/crun";
   std::filesystem::path pause;                // the pause program; empty leaves its bundle out
   std::filesystem::path ca_certificates;      // PEM bundle; empty leaves it out
-  std::filesystem::path root = "/";           // where shared libraries are looked up
+  Libraries libraries;                        // of all programs
   std::vector<std::string> extra_modules;     // beside the standard ones
   std::vector<std::string> modules_at_start;  // loaded whatever devices there are
   std::vector<ExtraFile> extra_files;
@@ -41,7 +43,8 @@ struct ImageOptions {
   std::string kernel_name = "vmlinuz.container";  // as packaged: for measured boot by firmware
   std::string elf_name = "vmlinux.container";     // unpacked: QEMU boots it by itself, sooner
   std::uint32_t mtime = 0;  // seconds since 1970 that every file in the image carries
-  int level = 19;           // of zstd; 0 leaves the archive as it is
+  Compression compression = Compression::kZstd;
+  int level = 19;  // of zstd
 };
 
 struct Artefact {

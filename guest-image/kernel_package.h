@@ -19,6 +19,9 @@ struct Kernel {
   // what is built in are in `builtin`.
   std::map<std::string, std::string> modules;
   std::set<std::string> builtin;
+  // Its modules are xz files that it loads as they are (CONFIG_MODULE_COMPRESS_XZ with
+  // CONFIG_MODULE_DECOMPRESS in the package's boot/config-VERSION).
+  bool loads_xz = false;
 
   // The module's ELF file, decompressed. `name` must be in `modules`.
   [[nodiscard]] Result<std::string> module(const std::string& name) const;
