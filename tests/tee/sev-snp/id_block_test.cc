@@ -71,14 +71,16 @@ TEST_F(Vectors, IdBlockVectorsCheckAndAreMadeAgain) {
   const auto id = tee::PrivateKey::from_pem(as_text(load("idblock/virtee_id_key.pem")));
   const auto author = tee::PrivateKey::from_pem(as_text(load("idblock/virtee_author_key.pem")));
   ASSERT_TRUE(id && author);
-  EXPECT_EQ(to_hex(*encode_id_public_key(id->public_key())), expected["id_pubkey_0x404"]);
-  EXPECT_EQ(to_hex(*encode_id_public_key(author->public_key())), expected["author_pubkey_0x404"]);
+  EXPECT_EQ(to_hex(*encode_id_public_key(id->public_key())),
+            expected["id_pubkey_0x404"].get<std::string>());
+  EXPECT_EQ(to_hex(*encode_id_public_key(author->public_key())),
+            expected["author_pubkey_0x404"].get<std::string>());
 
   IdBlock block;
   const Bytes digest = *from_hex(expected["launch_digest"].get<std::string>());
   std::copy(digest.begin(), digest.end(), block.launch_digest.begin());
-  EXPECT_EQ(to_hex(encode_id_block(block)), expected["id_block"]);
-  EXPECT_EQ(to_hex(load("idblock/virtee_id_block.bin")), expected["id_block"]);
+  EXPECT_EQ(to_hex(encode_id_block(block)), expected["id_block"].get<std::string>());
+  EXPECT_EQ(to_hex(load("idblock/virtee_id_block.bin")), expected["id_block"].get<std::string>());
   for (const auto* file :
        {"idblock/virtee_id_auth.bin", "idblock/virtee_auth_block_published.bin"}) {
     const auto verdict = check_id_block(load("idblock/virtee_id_block.bin"), load(file));

@@ -23,13 +23,14 @@ TEST(TdReport, ParsesTheRealReport) {
   const auto& want = entry["expected"];
   const Bytes bytes = vector_bytes(entry["file"]);
   const auto report = parse_td_report(bytes).value();
-  EXPECT_EQ(to_hex(report.td.report_data), want["reportdata"]);
-  EXPECT_EQ(to_hex(report.td.tee_tcb_svn), want["tee_tcb_svn"]);
-  EXPECT_EQ(to_hex(report.td.td_attributes), want["td_attributes"]);
-  EXPECT_EQ(to_hex(report.td.xfam), want["xfam"]);
-  EXPECT_EQ(to_hex(report.td.mr_td), want["mrtd"]);
-  EXPECT_EQ(to_hex(report.td.mr_config_id), want["mrconfigid"]);
-  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(to_hex(report.td.rtmr[i]), want["rtmr"][i]);
+  EXPECT_EQ(to_hex(report.td.report_data), want["reportdata"].get<std::string>());
+  EXPECT_EQ(to_hex(report.td.tee_tcb_svn), want["tee_tcb_svn"].get<std::string>());
+  EXPECT_EQ(to_hex(report.td.td_attributes), want["td_attributes"].get<std::string>());
+  EXPECT_EQ(to_hex(report.td.xfam), want["xfam"].get<std::string>());
+  EXPECT_EQ(to_hex(report.td.mr_td), want["mrtd"].get<std::string>());
+  EXPECT_EQ(to_hex(report.td.mr_config_id), want["mrconfigid"].get<std::string>());
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_EQ(to_hex(report.td.rtmr[i]), want["rtmr"][i].get<std::string>());
 }
 
 TEST(TdReport, RefusesPartsThatItsHashesDoNotCover) {

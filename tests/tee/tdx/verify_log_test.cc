@@ -36,7 +36,8 @@ TEST_F(TdxEventLog, EveryRealLogAccountsForItsTd) {
     const Bytes log = vector_bytes(entry["file"]);
     boot(log);
     for (std::size_t i = 0; i < 4; ++i) {
-      EXPECT_EQ(to_hex(quote_spec_.td.rtmr[i]), entry["expected_rtmr"]["rtmr" + std::to_string(i)]);
+      EXPECT_EQ(to_hex(quote_spec_.td.rtmr[i]),
+                entry["expected_rtmr"]["rtmr" + std::to_string(i)].get<std::string>());
     }
     // OVMF before 2024 wrote the separator of ready-to-boot into RTMR0, which has one already. That
     // looks like the forged log of the vectors, and wants to be allowed.

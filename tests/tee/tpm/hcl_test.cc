@@ -117,7 +117,8 @@ TEST(TpmVectors, AzureQuotesVerifyWithTheKeyOfTheirHclReport) {
       const auto key = parse_attestation_key(hcl).value();
       for (const auto& other : index["files"]) {
         if (other["file"] != file.substr(0, file.size() - 14) + "hcl_report.bin") continue;
-        EXPECT_EQ(to_hex(key.bound_digest.value()), other["runtime_data_sha256"]);
+        EXPECT_EQ(to_hex(key.bound_digest.value()),
+                  other["runtime_data_sha256"].get<std::string>());
       }
       Expectations want;
       want.nonce = from_hex(entry["parsed"]["extra"].get<std::string>()).value();

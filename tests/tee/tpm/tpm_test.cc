@@ -235,9 +235,9 @@ TEST(TpmVectors, PlainQuoteVerifies) {
     const auto& parsed = entry["parsed"];
     want.nonce = from_hex(parsed["extra"].get<std::string>()).value();
     const auto quote = parse_attest(attest).value();
-    EXPECT_EQ(to_hex(quote.qualified_signer), parsed["name"]);
+    EXPECT_EQ(to_hex(quote.qualified_signer), parsed["name"].get<std::string>());
     EXPECT_EQ(quote.clock, parsed["clock"]);
-    EXPECT_EQ(to_hex(quote.pcr_digest), parsed["digest"]);
+    EXPECT_EQ(to_hex(quote.pcr_digest), parsed["digest"].get<std::string>());
   }
   const Evidence evidence{.attest = attest,
                           .signature = signature,
