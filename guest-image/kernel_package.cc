@@ -37,17 +37,15 @@ class Collector {
  public:
   // Tells whether the file at `path` is to be read and given to add().
   [[nodiscard]] static bool wants(const std::string& path) {
-    if (path.starts_with("boot/vmlinuz-") || path.starts_with("boot/config-") ||
-        path.ends_with("/modules.builtin")) {
-      return true;
-    }
+    if (path.starts_with("boot/vmlinuz-") || path.ends_with("/modules.builtin")) return true;
+    if (is_config(path)) return true;
     return !module_name(path).empty();
   }
 
   void add(const std::string& path, std::string content) {
     if (path.starts_with("boot/vmlinuz-")) {
       kernel_.image = std::move(content);
-    } else if (path.starts_with("boot/config-")) {
+    } else if (is_config(path)) {
       kernel_.loads_xz = content.find("\nCONFIG_MODULE_COMPRESS_XZ=y\n") != std::string::npos &&
                          content.find("\nCONFIG_MODULE_DECOMPRESS=y\n") != std::string::npos;
     } else if (path.ends_with("/modules.builtin")) {
@@ -77,6 +75,10 @@ class Collector {
   }
 
  private:
+  static bool is_config(std::string_view path) {
+    return path.starts_with("boot/config-") || path.ends_with("/config");
+  }
+
   void add_builtin(const std::string& list) {
     std::istringstream lines(list);
     for (std::string line; std::getline(lines, line);) {

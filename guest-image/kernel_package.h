@@ -20,7 +20,7 @@ struct Kernel {
   std::map<std::string, std::string> modules;
   std::set<std::string> builtin;
   // Its modules are xz files that it loads as they are (CONFIG_MODULE_COMPRESS_XZ with
-  // CONFIG_MODULE_DECOMPRESS in the package's boot/config-VERSION).
+  // CONFIG_MODULE_DECOMPRESS in boot/config-VERSION or lib/modules/VERSION/config).
   bool loads_xz = false;
 
   // The module's ELF file, decompressed. `name` must be in `modules`.

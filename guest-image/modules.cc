@@ -24,7 +24,6 @@ constexpr auto kDefaultModules = std::to_array<std::string_view>({
     "virtio_mem",
     "vmw_vsock_virtio_transport",
     "9pnet_virtio",
-    "qemu_fw_cfg",
     // File systems of container roots and volumes.
     "9p",
     "overlay",

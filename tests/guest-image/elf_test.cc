@@ -19,6 +19,7 @@ TEST(Elf, TellsAProgramsLibrariesAndInterpreter) {
   const auto info = read_elf(as_bytes(*bytes), "self");
   ASSERT_TRUE(info) << info.error().to_string();
   EXPECT_THAT(info->needed, Contains("libc.so.6"));
+  EXPECT_THAT(info->undefined, Contains("archive_read_next_header"));
   ASSERT_TRUE(info->interpreter);
   EXPECT_THAT(*info->interpreter, HasSubstr("ld-linux"));
 }

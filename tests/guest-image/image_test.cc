@@ -85,6 +85,24 @@ std::map<std::string, std::string> contents(const fs::path& image) {
   return files;
 }
 
+// What a packed file holds.
+std::string read_whole(const std::string& packed) {
+  const std::unique_ptr<archive, decltype(&archive_read_free)> reader(archive_read_new(),
+                                                                      archive_read_free);
+  archive_read_support_format_raw(reader.get());
+  archive_read_support_filter_all(reader.get());
+  EXPECT_EQ(archive_read_open_memory(reader.get(), packed.data(), packed.size()), ARCHIVE_OK);
+  archive_entry* entry = nullptr;
+  EXPECT_EQ(archive_read_next_header(reader.get(), &entry), ARCHIVE_OK);
+  std::string out;
+  std::array<char, 65536> buffer{};
+  for (la_ssize_t got = 0;
+       (got = archive_read_data(reader.get(), buffer.data(), buffer.size())) > 0;) {
+    out.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  return out;
+}
+
 constexpr auto kSilent = [](std::string_view) {};
 
 TEST(Image, SameInputsGiveTheSameBytes) {
@@ -138,6 +156,61 @@ TEST(Image, ListsModulesInTheOrderTheyLoad) {
   EXPECT_THAT(files["etc/coffer/modules.alias"], HasSubstr("virtio:d00000009v* 9pnet_virtio\n"));
 }
 
+std::string xz(const std::string& content) {
+  const std::unique_ptr<archive, decltype(&archive_write_free)> writer(archive_write_new(),
+                                                                       archive_write_free);
+  archive_write_add_filter_xz(writer.get());
+  archive_write_set_format_raw(writer.get());
+  std::string out(content.size() + 4096, '\0');
+  std::size_t used = 0;
+  EXPECT_EQ(archive_write_open_memory(writer.get(), out.data(), out.size(), &used), ARCHIVE_OK);
+  archive_entry* entry = archive_entry_new();
+  archive_entry_set_filetype(entry, AE_IFREG);
+  EXPECT_EQ(archive_write_header(writer.get(), entry), ARCHIVE_OK);
+  archive_entry_free(entry);
+  archive_write_data(writer.get(), content.data(), content.size());
+  EXPECT_EQ(archive_write_close(writer.get()), ARCHIVE_OK);
+  out.resize(used);
+  return out;
+}
+
+// Every standard module as an xz file, and a kernel that loads those, or not.
+void make_xz_kernel(const fs::path& where, const std::string& config) {
+  make_kernel(where, {{"9p", info("netfs")}, {"netfs", info("")}}, false);
+  std::vector<fs::path> modules;
+  for (const auto& file : fs::directory_iterator(where / "6.12-test/kernel"))
+    modules.push_back(file.path());
+  for (const auto& module : modules) {
+    const auto content = read_file(module);
+    ASSERT_TRUE(content);
+    ASSERT_TRUE(write_file(fs::path(module.native() + ".xz"), xz(*content)));
+    fs::remove(module);
+  }
+  ASSERT_TRUE(write_file(where / "6.12-test/config", config));
+}
+
+TEST(Image, LeavesToTheKernelWhatNotEveryPodLoads) {
+  const TempDir dir;
+  make_xz_kernel(dir.path(), "\nCONFIG_MODULE_COMPRESS_XZ=y\nCONFIG_MODULE_DECOMPRESS=y\n");
+  ASSERT_TRUE(build_image(options_for(dir.path()), kSilent));
+  auto files = contents(dir.path() / "out/kata-containers-initrd.img");
+  const std::string folder = "usr/lib/modules/6.12-test/";
+  EXPECT_EQ(files[folder + "9p.ko"], info("netfs"));
+  EXPECT_EQ(files[folder + "netfs.ko"], info(""));
+  EXPECT_EQ(files[folder + "ext4.ko.xz"], xz(info("")));
+  EXPECT_FALSE(files.contains(folder + "ext4.ko"));
+  EXPECT_THAT(files["etc/coffer/modules.names"], HasSubstr("ext4 /" + folder + "ext4.ko.xz\n"));
+}
+
+TEST(Image, UnpacksModulesForAKernelThatDoesNot) {
+  const TempDir dir;
+  make_xz_kernel(dir.path(),
+                 "\nCONFIG_MODULE_COMPRESS_XZ=y\n# CONFIG_MODULE_DECOMPRESS is not set\n");
+  ASSERT_TRUE(build_image(options_for(dir.path()), kSilent));
+  auto files = contents(dir.path() / "out/kata-containers-initrd.img");
+  EXPECT_EQ(files["usr/lib/modules/6.12-test/ext4.ko"], info(""));
+}
+
 TEST(Image, LeavesOutWhatIsBuiltIn) {
   const TempDir dir;
   make_kernel(dir.path(), {{"overlay", info("fuse")}}, false);
@@ -178,6 +251,52 @@ TEST(Image, BringsAProgramsLibraries) {
         "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"}) {
     EXPECT_TRUE(files.contains(path)) << path;
   }
+}
+
+// A library of another name that has none of libc's symbols: the program could not start.
+TEST(Image, RefusesALibraryThatLacksSymbols) {
+  const TempDir dir;
+  make_kernel(dir.path(), {}, false);
+  auto options = options_for(dir.path());
+  options.extra_files = {{"/proc/self/exe", "/usr/bin/tool", true}};
+  options.libraries.replaced = {{"libc.so.6", COFFER_PAUSE}};
+  const auto built = build_image(options, kSilent);
+  ASSERT_FALSE(built);
+  EXPECT_THAT(built.error().to_string(),
+              AllOf(HasSubstr("nothing defines"), HasSubstr("'malloc'")));
+}
+
+TEST(Image, PutsALibraryInAnothersPlace) {
+  const TempDir dir;
+  make_kernel(dir.path(), {}, false);
+  auto options = options_for(dir.path());
+  options.extra_files = {{"/proc/self/exe", "/usr/bin/tool", true}};
+  const auto libc = read_file("/usr/lib/x86_64-linux-gnu/libc.so.6");
+  ASSERT_TRUE(libc);
+  ASSERT_TRUE(write_file(dir.path() / "mine.so", *libc + "mine"));
+  options.libraries.replaced = {{"libc.so.6", dir.path() / "mine.so"}};
+  const auto built = build_image(options, kSilent);
+  ASSERT_TRUE(built) << built.error().to_string();
+  const auto files = contents(dir.path() / "out/kata-containers-initrd.img");
+  EXPECT_TRUE(files.at("usr/lib/x86_64-linux-gnu/libc.so.6").ends_with("mine"));
+}
+
+// libarchive reads LZ4's legacy frames, and `bytes` span more than one of their blocks.
+TEST(Image, PacksWithLz4AsTheKernelReadsIt) {
+  const TempDir dir;
+  std::string bytes;
+  for (unsigned i = 0; bytes.size() < (std::size_t{9} << 20U); ++i) bytes += std::to_string(i * i);
+  const auto packed = compress(bytes, Compression::kLz4, 0);
+  ASSERT_TRUE(packed);
+  EXPECT_LT(packed->size(), bytes.size());
+  const auto text = read_whole(*packed);
+  EXPECT_TRUE(text == bytes);
+}
+
+TEST(Image, RefusesACompressionThatItDoesNotKnow) {
+  const auto refused = parse_compression("xz");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().to_string(), HasSubstr("'xz': not one of zstd, lz4, none"));
 }
 
 TEST(Image, SaysWhichFileIsMissing) {
