@@ -1,10 +1,11 @@
 /* libsystemd.so.0 for a guest that has no systemd.
  *
- * Debian's crun is linked to libsystemd for its systemd cgroup manager, which the agent never asks for.
- * The library and what it needs (libgcrypt, libzstd, liblzma, liblz4, libgpg-error) are 3.4 MB that each
- * pod would unpack and each run of crun would load. Here every function that crun names is there, with
- * the version that it names it by (libsystemd.map), and answers what libsystemd answers where no systemd
- * runs. A function that crun names and we do not have ends `coffer guest-image build`.
+ * Debian's crun is linked to libsystemd for its systemd cgroup manager, which the agent never asks
+ * for. The library and what it needs (libgcrypt, libzstd, liblzma, liblz4, libgpg-error) are 3.4 MB
+ * that each pod would unpack and each run of crun would load. Here every function that crun names
+ * is there, with the version that it names it by (libsystemd.map), and answers what libsystemd
+ * answers where no systemd runs. A function that crun names and we do not have ends `coffer
+ * guest-image build`.
  */
 #include <errno.h>
 
@@ -35,5 +36,5 @@ int sd_bus_error_get_errno(void) { return EOPNOTSUPP; }
 void sd_bus_error_free(void) {}
 
 /* Both give back a null pointer. */
-void *sd_bus_message_unref(void) { return 0; }
-void *sd_bus_unref(void) { return 0; }
+void* sd_bus_message_unref(void) { return 0; }
+void* sd_bus_unref(void) { return 0; }
