@@ -177,11 +177,11 @@ TEST(BootEvents, EqualTheConstantsOfRealLogs) {
             want["exit_bs_invocation"].get<std::string>());
   EXPECT_EQ(to_hex(action_digest(kAlg, kExitBootServicesSuccess).value()),
             want["exit_bs_success"].get<std::string>());
-  EXPECT_EQ(variable(EmptyVariable::kSecureBoot), want["secureboot_absent"]);
-  EXPECT_EQ(variable(EmptyVariable::kPk), want["pk_absent"]);
-  EXPECT_EQ(variable(EmptyVariable::kKek), want["kek_absent"]);
-  EXPECT_EQ(variable(EmptyVariable::kDb), want["db_absent"]);
-  EXPECT_EQ(variable(EmptyVariable::kDbx), want["dbx_absent"]);
+  EXPECT_EQ(variable(EmptyVariable::kSecureBoot), want["secureboot_absent"].get<std::string>());
+  EXPECT_EQ(variable(EmptyVariable::kPk), want["pk_absent"].get<std::string>());
+  EXPECT_EQ(variable(EmptyVariable::kKek), want["kek_absent"].get<std::string>());
+  EXPECT_EQ(variable(EmptyVariable::kDb), want["db_absent"].get<std::string>());
+  EXPECT_EQ(variable(EmptyVariable::kDbx), want["dbx_absent"].get<std::string>());
 }
 
 TEST(Rtmr, ReplayOfARealTdGivesItsSignedRegisters) {
