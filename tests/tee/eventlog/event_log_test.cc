@@ -17,8 +17,10 @@ using tdx::vector_bytes;
 using tdx::vectors_dir;
 using ::testing::HasSubstr;
 
+// Little endian; zeros above the value's eight bytes.
 void put(Bytes& out, std::uint64_t value, std::size_t size) {
-  for (std::size_t i = 0; i < size; ++i) out.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
+  for (std::size_t i = 0; i < size; ++i, value >>= 8U)
+    out.push_back(static_cast<std::uint8_t>(value & 0xffU));
 }
 
 void put(Bytes& out, std::string_view text) { out.insert(out.end(), text.begin(), text.end()); }
