@@ -126,7 +126,7 @@ int run_show(Args args) {
         "Prints what a piece of evidence says, without judging it. Without --tee it looks into\n"
         "the file, and then also reads what stands around evidence: certificates (VCEK,\n"
         "VLEK, PCK), revocation lists, certificate tables, Intel's collateral, TDREPORTs,\n"
-        "HCL reports and event logs (with the registers that they replay to).\n\n"
+        "HCL reports and event logs, also in JSON (with the registers that they replay to).\n\n"
         "Example: coffer evidence show report.bin --json");
   }
   if (!name) return show_unknown(args);

@@ -7,6 +7,7 @@
 
 #include "tee/eventlog/ccel_table.h"
 #include "tee/eventlog/event_log.h"
+#include "tee/eventlog/json_log.h"
 #include "tee/sev-snp/cert_table.h"
 #include "tee/sev-snp/certificates.h"
 #include "tee/tdx/collateral.h"
@@ -141,24 +142,26 @@ Result<Json> show_qe_identity(std::string_view text) {
               {"isv_prod_id", identity.isv_prod_id}};
 }
 
-Result<Json> show_collateral(BytesView bytes) {
-  const std::string_view text = as_text(bytes);
-  return text.contains("\"enclaveIdentity\"") ? show_qe_identity(text) : show_tcb_info(text);
+Json event_json(const eventlog::Event& event) {
+  Json out{{"register", event.index}, {"type", eventlog::event_type_name(event.type)}};
+  for (const auto& digest : event.digests) {
+    out["digests"][std::string(eventlog::alg_name(digest.alg))] = to_hex(digest.value);
+  }
+  return out;
 }
 
 Result<Json> show_log(BytesView bytes) {
-  COFFER_TRY(const auto log, eventlog::parse_event_log(bytes));
+  COFFER_TRY(const auto read, eventlog::read_event_log(bytes));
+  const eventlog::EventLog& log = read.log;
   Json out{{"kind", "event log"},
            {"crypto_agile", log.crypto_agile},
            {"events", Json::array()},
            {"registers", Json::object()},
            {"anomalies", Json::object()}};
-  for (const auto& event : log.events) {
-    Json one{{"register", event.index}, {"type", eventlog::event_type_name(event.type)}};
-    for (const auto& digest : event.digests) {
-      one["digests"][std::string(eventlog::alg_name(digest.alg))] = to_hex(digest.value);
-    }
-    out["events"].push_back(std::move(one));
+  for (const auto& event : log.events) out["events"].push_back(event_json(event));
+  for (const auto& [number, event] : read.application) {
+    out["events"][number]["name"] = event.name;
+    out["events"][number]["payload"] = to_hex(event.payload);
   }
   for (const auto alg : log.algs) {
     const std::string bank(eventlog::alg_name(alg));
@@ -170,6 +173,13 @@ Result<Json> show_log(BytesView bytes) {
     out["anomalies"][bank] = eventlog::anomalies(log, alg);
   }
   return out;
+}
+
+// Which of the documents that we know: by the member that only it has.
+Result<Json> show_json(BytesView bytes) {
+  const std::string_view text = as_text(bytes);
+  if (text.contains("\"enclaveIdentity\"")) return show_qe_identity(text);
+  return text.contains("\"tcbInfo\"") ? show_tcb_info(text) : show_log(bytes);
 }
 
 Result<Json> show_ccel_table(BytesView bytes) {
@@ -215,7 +225,7 @@ Result<Json> describe_material(BytesView bytes) {
   if (tpm::looks_like_hcl(bytes)) return show_hcl(bytes);
   if (as_text(bytes).starts_with("CCEL")) return show_ccel_table(bytes);
   if (bytes.size() == tdx::kTdReportSize && bytes[0] == kTdReportType) return show_td_report(bytes);
-  if (bytes[0] == '{') return show_collateral(bytes);
+  if (eventlog::looks_like_json(bytes)) return show_json(bytes);
   if (as_text(bytes).substr(0, kLogHeadSize).contains("Spec ID Event")) return show_log(bytes);
   // Before the certificates: a table may hold PEM.
   if (auto table = show_certificate_table(bytes)) return table;

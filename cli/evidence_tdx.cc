@@ -189,7 +189,7 @@ void declare_verify(Options& options, Settings& s) {
       .value("--mrownerconfig", &s.mr_owner_config, "expected MROWNERCONFIG, hex")
       .value("--mrseam", &s.mr_seam, "expected MRSEAM, hex")
       .values("--rtmr", &s.rtmrs, "expected register: N=HEX")
-      .value("--event-log", &s.event_log, "CCEL, which must replay to the RTMRs")
+      .value("--event-log", &s.event_log, "CCEL, or dstack's JSON, which must replay to the RTMRs")
       .value("--accept-tcb-status", &s.statuses, "comma list, or any (default UpToDate)")
       .flag("--allow-debug", &s.allow_debug, "accept a TD that its host can look into")
       .value("--policy", &s.policy, "JSON file of expectations")

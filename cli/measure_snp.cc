@@ -26,13 +26,15 @@ constexpr std::size_t kMaxBoot = std::size_t{2} << 30U;
 struct MeasureOptions {
   std::string vcpus, vcpu_type, vcpu_sig, family, model, stepping,
       vmm_type = "QEMU", ovmf, kernel, initrd, append, features = "0x1", ovmf_hash, svsm, vars_size,
-      vars_file, format = "hex";
+      vars_file, kernel_sha256, initrd_sha256, format = "hex";
   std::vector<std::string> appends, vmm_types, feature_values, formats;
 };
 
 constexpr std::string_view kHelp =
     "Prints the launch digest that a good guest must have. Every input counts to the last byte:\n"
-    "the command line is hashed as given, white space included.\n\n"
+    "the command line is hashed as given, white space included. A kernel and an initrd that are "
+    "not\n"
+    "at hand may be given by their SHA-256, as a release lists them.\n\n"
     "Example: coffer measure snp --vcpus 2 --vcpu-type EPYC-v4 --ovmf OVMF.amdsev.fd \\\n"
     "           --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0'";
 
@@ -46,6 +48,8 @@ void declare(Options& options, MeasureOptions& o) {
       .value("--ovmf", &o.ovmf, "firmware image")
       .value("--kernel", &o.kernel, "kernel for direct boot")
       .value("--initrd", &o.initrd, "its initrd")
+      .value("--kernel-sha256", &o.kernel_sha256, "the kernel's digest, instead of its file")
+      .value("--initrd-sha256", &o.initrd_sha256, "the initrd's digest, instead of its file")
       .values("--append", &o.appends, "its command line")
       .values("--guest-features", &o.feature_values, "SEV_FEATURES, default 0x1")
       .values("--vmm-type", &o.vmm_types, "QEMU (default), ec2, gce or krun")
@@ -82,6 +86,20 @@ Status take_single(std::string_view option, std::vector<std::string>& given, std
   return {};
 }
 
+Status check_kernel(const MeasureOptions& o) {
+  const bool no_kernel = o.kernel.empty() && o.kernel_sha256.empty();
+  if (no_kernel && !(o.initrd + o.initrd_sha256 + o.append).empty()) {
+    return fail(Code::kInvalidArgument, "options '--initrd' and '--append': need --kernel");
+  }
+  if (!o.kernel.empty() && !o.kernel_sha256.empty()) {
+    return fail(Code::kInvalidArgument, "option '--kernel-sha256': --kernel is given too");
+  }
+  if (!o.initrd.empty() && !o.initrd_sha256.empty()) {
+    return fail(Code::kInvalidArgument, "option '--initrd-sha256': --initrd is given too");
+  }
+  return {};
+}
+
 Status apply_defaults(MeasureOptions& o) {
   COFFER_TRY_VOID(take_single("--append", o.appends, o.append));
   COFFER_TRY_VOID(take_single("--guest-features", o.feature_values, o.features));
@@ -92,10 +110,7 @@ Status apply_defaults(MeasureOptions& o) {
                 fmt::format("option '--output-format': '{}', want hex, base64 or json", o.format));
   }
   if (o.ovmf.empty()) return fail(Code::kInvalidArgument, "option '--ovmf': missing");
-  if (o.kernel.empty() && (!o.initrd.empty() || !o.append.empty())) {
-    return fail(Code::kInvalidArgument, "options '--initrd' and '--append': need --kernel");
-  }
-  return {};
+  return check_kernel(o);
 }
 
 Result<std::uint32_t> signature_of(const MeasureOptions& o, snp::Vmm vmm) {
@@ -126,14 +141,27 @@ Result<snp::GuestCpus> cpus_of(const MeasureOptions& o) {
   return out;
 }
 
+// Replaces the digest of a file that is not at hand.
+Status take_digest(std::string_view option, const std::string& hex, tee::Digest256& out) {
+  if (hex.empty()) return {};
+  COFFER_TRY(const Bytes digest, snp::parse_octets(hex, out.size(), false, option));
+  std::ranges::copy(digest, out.begin());
+  return {};
+}
+
+Result<std::string> read_boot(const std::string& path) {
+  if (path.empty()) return std::string();
+  return read_file(path, kMaxBoot);
+}
+
 Result<std::optional<snp::KernelHashes>> kernel_of(const MeasureOptions& o) {
-  if (o.kernel.empty()) return std::optional<snp::KernelHashes>{};
-  COFFER_TRY(const std::string kernel, read_file(o.kernel, kMaxBoot));
-  std::string initrd;
-  if (!o.initrd.empty()) {
-    COFFER_TRY(initrd, read_file(o.initrd, kMaxBoot));
-  }
-  return std::optional(snp::hash_kernel(as_bytes(kernel), as_bytes(initrd), o.append));
+  if (o.kernel.empty() && o.kernel_sha256.empty()) return std::optional<snp::KernelHashes>{};
+  COFFER_TRY(const std::string kernel, read_boot(o.kernel));
+  COFFER_TRY(const std::string initrd, read_boot(o.initrd));
+  snp::KernelHashes out = snp::hash_kernel(as_bytes(kernel), as_bytes(initrd), o.append);
+  COFFER_TRY_VOID(take_digest("--kernel-sha256", o.kernel_sha256, out.kernel));
+  COFFER_TRY_VOID(take_digest("--initrd-sha256", o.initrd_sha256, out.initrd));
+  return std::optional(out);
 }
 
 struct Measurement {
@@ -156,6 +184,21 @@ void describe(const std::optional<snp::KernelHashes>& kernel, const MeasureOptio
   out["cmdline"] = o.append;
 }
 
+void describe(const snp::SevMetadata& metadata, nlohmann::json& out) {
+  auto& firmware = out["firmware"];
+  firmware["sections"] = nlohmann::json::array();
+  for (const auto& section : metadata.sections) {
+    firmware["sections"].push_back({{"gpa", fmt::format("{:#x}", section.gpa)},
+                                    {"size", fmt::format("{:#x}", section.size)},
+                                    {"type", static_cast<std::uint32_t>(section.type)}});
+  }
+  const auto place = [&](const char* name, std::optional<std::uint32_t> value) {
+    firmware[name] = value ? nlohmann::json(fmt::format("{:#x}", *value)) : nlohmann::json(nullptr);
+  };
+  place("ap_reset_eip", metadata.ap_reset_eip);
+  place("hashes_table_gpa", metadata.hashes_table_gpa);
+}
+
 Result<Measurement> measure_snp(const MeasureOptions& o) {
   COFFER_TRY(const snp::GuestCpus cpus, cpus_of(o));
   COFFER_TRY(const Bytes ovmf, read_bytes(o.ovmf));
@@ -172,6 +215,7 @@ Result<Measurement> measure_snp(const MeasureOptions& o) {
   Measurement out{.digest = Bytes(digest.begin(), digest.end())};
   describe(cpus, o, out.inputs);
   describe(launch.kernel, o, out.inputs);
+  describe(launch.metadata, out.inputs);
   out.inputs["ovmf_hash"] = to_hex(launch.firmware);
   return out;
 }

@@ -8,8 +8,10 @@
 #include "base/fd.h"
 #include "cli/memory_size.h"
 #include "tee/eventlog/event_log.h"
+#include "tee/eventlog/json_log.h"
 #include "tee/tdx/mrtd.h"
 #include "tee/tdx/rtmr.h"
+#include "tee/tdx/tdvf.h"
 
 namespace coffer::cli {
 namespace {
@@ -24,7 +26,8 @@ constexpr std::string_view kHelp =
     "QEMU,\n"
     "'two-pass' that of older QEMU with Intel's patches; both are printed.\n"
     "RTMR[0] holds the machine's shape: it needs --memory and three --acpi-digest, or a recorded\n"
-    "log of such a machine (--rtmr0-log). RTMR[3] is the application's: zero after boot.\n\n"
+    "log of such a machine (--rtmr0-log). RTMR[3] is the application's: zero after boot.\n"
+    "As JSON also the firmware's sections, and each event that a register is made of.\n\n"
     "example: coffer measure tdx --firmware OVMF.inteltdx.fd --kernel vmlinuz --initrd initrd.img "
     "\\\n"
     "           --append 'console=ttyS0' --memory 2G --output-format json";
@@ -64,8 +67,8 @@ Result<std::optional<tdx::PlatformShape>> platform_shape(const Settings& setting
 
 Result<std::string> recorded_rtmr0(const std::string& path) {
   COFFER_TRY(const std::string text, read_file(path));
-  COFFER_TRY(const auto log, eventlog::parse_event_log(as_bytes(text)));
-  COFFER_TRY(const auto registers, eventlog::replay(log, eventlog::Alg::kSha384, false));
+  COFFER_TRY(const auto read, eventlog::read_event_log(as_bytes(text)));
+  COFFER_TRY(const auto registers, eventlog::replay(read.log, eventlog::Alg::kSha384, false));
   const auto it = registers.find(1);
   if (it == registers.end()) {
     return fail(Code::kInvalidArgument,
@@ -82,8 +85,30 @@ Json events_json(const std::vector<tdx::MeasuredEvent>& events) {
   return out;
 }
 
-Status add_boot(const Settings& settings, const std::string& firmware, Json& out) {
+Json sections_json(const std::vector<tdx::TdvfSection>& sections) {
+  Json out = Json::array();
+  for (const auto& section : sections) {
+    out.push_back({{"type", tdx::section_type_name(section.type)},
+                   {"data_offset", fmt::format("{:#x}", section.data_offset)},
+                   {"raw_size", fmt::format("{:#x}", section.raw_size)},
+                   {"memory_address", fmt::format("{:#x}", section.address)},
+                   {"memory_size", fmt::format("{:#x}", section.size)},
+                   {"attributes", section.attributes},
+                   {"extended", section.extended()}});
+  }
+  return out;
+}
+
+Status add_rtmr0(const Settings& settings, BytesView firmware, Json& out) {
   COFFER_TRY(const auto shape, platform_shape(settings));
+  if (!shape) return {};
+  COFFER_TRY(const auto events, tdx::predict_rtmr0(firmware, *shape, settings.separator_in_rtmr0));
+  out["rtmr_0"] = to_hex(tdx::replay_events(events));
+  out["events"]["rtmr_0"] = events_json(events);
+  return {};
+}
+
+Status add_boot(const Settings& settings, BytesView firmware, Json& out) {
   COFFER_TRY(const std::string kernel, read_file(settings.kernel, std::size_t{1} << 30U));
   std::string initrd;
   tdx::DirectBoot boot{.kernel = as_bytes(kernel),
@@ -95,11 +120,7 @@ Status add_boot(const Settings& settings, const std::string& firmware, Json& out
     COFFER_TRY(initrd, read_file(settings.initrd, std::size_t{4} << 30U));
     boot.initrd = as_bytes(initrd);
   }
-  COFFER_TRY(const tdx::BootEvents events, tdx::predict_events(as_bytes(firmware), boot, shape));
-  if (events.rtmr0) {
-    out["rtmr_0"] = to_hex(tdx::replay_events(*events.rtmr0));
-    out["events"]["rtmr_0"] = events_json(*events.rtmr0);
-  }
+  COFFER_TRY(const tdx::BootEvents events, tdx::predict_events(firmware, boot, std::nullopt));
   out["rtmr_1"] = to_hex(tdx::replay_events(events.rtmr1));
   out["rtmr_2"] = to_hex(tdx::replay_events(events.rtmr2));
   out["events"]["rtmr_1"] = events_json(events.rtmr1);
@@ -110,6 +131,7 @@ Status add_boot(const Settings& settings, const std::string& firmware, Json& out
 Result<Json> measure(const Settings& settings) {
   COFFER_TRY(const std::string firmware, read_file(settings.firmware));
   const BytesView image = as_bytes(firmware);
+  COFFER_TRY(const auto sections, tdx::parse_tdvf(image));
   COFFER_TRY(const auto single, tdx::compute_mrtd(image, tdx::MrtdOrder::kSinglePass));
   COFFER_TRY(const auto two, tdx::compute_mrtd(image, tdx::MrtdOrder::kTwoPass));
   Json out = Json::object();
@@ -118,10 +140,12 @@ Result<Json> measure(const Settings& settings) {
   out["mr_td_two_pass"] = to_hex(two);
   for (int i = 0; i < 3; ++i) out[fmt::format("rtmr_{}", i)] = nullptr;
   out["rtmr_3"] = std::string(2 * single.size(), '0');
-  if (!settings.kernel.empty()) COFFER_TRY_VOID(add_boot(settings, firmware, out));
+  COFFER_TRY_VOID(add_rtmr0(settings, image, out));
+  if (!settings.kernel.empty()) COFFER_TRY_VOID(add_boot(settings, image, out));
   if (!settings.rtmr0_log.empty()) {
     COFFER_TRY(out["rtmr_0"], recorded_rtmr0(settings.rtmr0_log));
   }
+  out["sections"] = sections_json(sections);
   return out;
 }
 
@@ -143,6 +167,9 @@ Status check_settings(const Settings& settings) {
   if (settings.format != "text" && settings.format != "json") {
     return bad("--output-format", "want text or json");
   }
+  if (!settings.rtmr0_log.empty() && !settings.memory.empty()) {
+    return bad("--rtmr0-log", "RTMR[0] is computed from --memory or recorded, not both");
+  }
   if (settings.kernel.empty() && !(settings.initrd.empty() && settings.append.empty())) {
     return bad("--kernel", "is needed with --initrd or --append");
   }
@@ -160,7 +187,8 @@ int run(Args args) {
       .value("--memory", &settings.memory, "memory of the TD, such as 2G")
       .values("--acpi-digest", &settings.acpi_digests,
               "SHA-384 of QEMU's table loader, RSDP, tables (three times)")
-      .value("--rtmr0-log", &settings.rtmr0_log, "take RTMR[0] from this recorded CCEL")
+      .value("--rtmr0-log", &settings.rtmr0_log,
+             "take RTMR[0] from this recorded CCEL (or dstack's JSON)")
       .value("--mrtd-order", &settings.order, "single-pass (default) or two-pass")
       .flag("--separator-in-rtmr0", &settings.separator_in_rtmr0, "as OVMF before 2024 logs it")
       .flag("--no-stub-events", &settings.no_stub_events, "the kernel measures nothing itself")

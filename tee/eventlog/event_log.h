@@ -48,6 +48,8 @@ inline constexpr std::uint32_t kEvSCrtmVersion = 0x8;
 inline constexpr std::uint32_t kEvPlatformConfigFlags = 0xa;
 inline constexpr std::uint32_t kEvIpl = 0xd;
 inline constexpr std::uint32_t kEvNonhostInfo = 0x11;
+// Not the TCG's: an application's event as dstack measures it (json_log.h).
+inline constexpr std::uint32_t kEvDstack = 0x08000001;
 inline constexpr std::uint32_t kEvEfiVariableDriverConfig = 0x80000001;
 inline constexpr std::uint32_t kEvEfiVariableBoot = 0x80000002;
 inline constexpr std::uint32_t kEvEfiBootServicesApplication = 0x80000003;
@@ -74,6 +76,7 @@ struct Event {
   std::uint32_t type = 0;
   std::vector<Digest> digests;
   BytesView data;
+  bool data_known = true;  // false: the log's form left it out
 
   // The digest of one bank; empty when the event has none for it.
   [[nodiscard]] BytesView digest(Alg alg) const;
@@ -103,7 +106,7 @@ using Registers = std::map<std::uint32_t, Bytes>;
 
 // Whether the digest is that of the event's data as the type defines it: hash of the data for
 // separators, actions, tags and variables; nullopt where the type's digest is of something that the
-// log does not hold (an image, a firmware volume).
+// log does not hold (an image, a firmware volume), or the log left the data out.
 [[nodiscard]] std::optional<bool> digest_matches_data(const Event& event, Alg alg);
 
 // What contradicts the order of a sane boot: a second separator in a register, one with foreign

@@ -67,6 +67,7 @@ void check_separator(const Event& event, std::map<std::uint32_t, int>& seen,
 
 std::optional<bool> digest_matches_data(const Event& event, Alg alg) {
   const BytesView digest = event.digest(alg);
+  if (!event.data_known) return std::nullopt;
   switch (event.type) {
     case kEvSeparator:
     case kEvAction:
@@ -76,6 +77,7 @@ std::optional<bool> digest_matches_data(const Event& event, Alg alg) {
     case kEvEfiVariableDriverConfig:
     case kEvEfiVariableAuthority:
     case kEvEfiGptEvent:
+    case kEvDstack:
       return equals_hash(alg, event.data, digest);
     case kEvEfiVariableBoot:
     case kEvEfiVariableBoot2:

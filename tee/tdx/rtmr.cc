@@ -59,22 +59,6 @@ Status add_acpi(Recorder& rtmr0, const PlatformShape& shape) {
   return {};
 }
 
-Result<std::vector<MeasuredEvent>> predict_rtmr0(BytesView firmware, const DirectBoot& boot,
-                                                 const PlatformShape& shape) {
-  std::vector<MeasuredEvent> events;
-  Recorder rtmr0(events);
-  COFFER_TRY_VOID(add_firmware(rtmr0, firmware, shape.memory));
-  COFFER_TRY_VOID(add_variables(rtmr0));
-  COFFER_TRY_VOID(rtmr0.add("separator", eventlog::separator_digest(kAlg)));
-  COFFER_TRY_VOID(add_acpi(rtmr0, shape));
-  COFFER_TRY_VOID(rtmr0.add("BootOrder", eventlog::boot_order_digest(kAlg)));
-  COFFER_TRY_VOID(rtmr0.add("Boot0000", eventlog::boot_ui_app_digest(kAlg)));
-  if (boot.separator_in_rtmr0) {
-    COFFER_TRY_VOID(rtmr0.add("separator", eventlog::separator_digest(kAlg)));
-  }
-  return events;
-}
-
 Result<std::vector<MeasuredEvent>> predict_rtmr1(const DirectBoot& boot) {
   using eventlog::action_digest;
   std::vector<MeasuredEvent> events;
@@ -103,11 +87,27 @@ Result<std::vector<MeasuredEvent>> predict_rtmr2(const DirectBoot& boot) {
 
 }  // namespace
 
+Result<std::vector<MeasuredEvent>> predict_rtmr0(BytesView firmware, const PlatformShape& shape,
+                                                 bool separator_in_rtmr0) {
+  std::vector<MeasuredEvent> events;
+  Recorder rtmr0(events);
+  COFFER_TRY_VOID(add_firmware(rtmr0, firmware, shape.memory));
+  COFFER_TRY_VOID(add_variables(rtmr0));
+  COFFER_TRY_VOID(rtmr0.add("separator", eventlog::separator_digest(kAlg)));
+  COFFER_TRY_VOID(add_acpi(rtmr0, shape));
+  COFFER_TRY_VOID(rtmr0.add("BootOrder", eventlog::boot_order_digest(kAlg)));
+  COFFER_TRY_VOID(rtmr0.add("Boot0000", eventlog::boot_ui_app_digest(kAlg)));
+  if (separator_in_rtmr0) {
+    COFFER_TRY_VOID(rtmr0.add("separator", eventlog::separator_digest(kAlg)));
+  }
+  return events;
+}
+
 Result<BootEvents> predict_events(BytesView firmware, const DirectBoot& boot,
                                   const std::optional<PlatformShape>& shape) {
   BootEvents events;
   if (shape) {
-    COFFER_TRY(events.rtmr0, predict_rtmr0(firmware, boot, *shape));
+    COFFER_TRY(events.rtmr0, predict_rtmr0(firmware, *shape, boot.separator_in_rtmr0));
   }
   COFFER_TRY(events.rtmr1, predict_rtmr1(boot));
   COFFER_TRY(events.rtmr2, predict_rtmr2(boot));

@@ -46,6 +46,10 @@ struct BootEvents {
   std::vector<MeasuredEvent> rtmr1, rtmr2;
 };
 
+// RTMR0 alone, which depends on no kernel. `separator_in_rtmr0` as in DirectBoot.
+[[nodiscard]] Result<std::vector<MeasuredEvent>> predict_rtmr0(BytesView firmware,
+                                                               const PlatformShape& shape,
+                                                               bool separator_in_rtmr0);
 [[nodiscard]] Result<BootEvents> predict_events(BytesView firmware, const DirectBoot& boot,
                                                 const std::optional<PlatformShape>& shape);
 

@@ -16,7 +16,7 @@ namespace coffer::tdx {
 
 struct Evidence {
   BytesView quote;                     // as received, padding included
-  std::optional<BytesView> event_log;  // CCEL data area, when the caller has one
+  std::optional<BytesView> event_log;  // CCEL data area or a log in JSON, when there is one
 };
 
 // Names of the checks are those of the chains (chain.h) and of the collateral (collateral_set.h),

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tee/eventlog/event_log.h"
+#include "tee/eventlog/json_log.h"
 #include "tee/tdx/verify_parts.h"
 
 namespace coffer::tdx {
@@ -46,9 +47,10 @@ void check_semantics(const eventlog::EventLog& log, const Expectations& want,
 }
 
 // Events with what their digests bear out: "data_authentic" is null where the type does not say.
-nlohmann::json events_json(const eventlog::EventLog& log) {
+nlohmann::json events_json(const eventlog::ReadLog& read) {
   auto events = nlohmann::json::array();
-  for (const auto& event : log.events) {
+  for (std::size_t i = 0; i < read.log.events.size(); ++i) {
+    const auto& event = read.log.events[i];
     const auto authentic = eventlog::digest_matches_data(event, Alg::kSha384);
     events.push_back(
         {{"register", event.index},
@@ -56,6 +58,8 @@ nlohmann::json events_json(const eventlog::EventLog& log) {
          {"digest", to_hex(event.digest(Alg::kSha384))},
          {"data", to_hex(event.data.first(std::min(kMaxData, event.data.size())))},
          {"data_authentic", authentic ? nlohmann::json(*authentic) : nlohmann::json(nullptr)}});
+    const auto application = read.application.find(i);
+    if (application != read.application.end()) events.back()["name"] = application->second.name;
   }
   return events;
 }
@@ -64,19 +68,19 @@ nlohmann::json events_json(const eventlog::EventLog& log) {
 
 void check_event_log(BytesView bytes, const TdBody& td, const Expectations& want,
                      tee::Verdict& verdict) {
-  const auto log = eventlog::parse_event_log(bytes);
-  if (!verdict.add("event_log.format", log.has_value(), "a TCG event log",
-                   log ? "a TCG event log" : log.error().to_string(), kCcel)) {
+  const auto read = eventlog::read_event_log(bytes);
+  if (!verdict.add("event_log.format", read.has_value(), "an event log",
+                   read ? "an event log" : read.error().to_string(), kCcel)) {
     return;
   }
-  const auto registers = eventlog::replay(*log, Alg::kSha384, false);
+  const auto registers = eventlog::replay(read->log, Alg::kSha384, false);
   if (!verdict.add("event_log.bank", registers.has_value(), "a SHA-384 digest in every event",
                    registers ? "complete" : registers.error().to_string(), kCcel)) {
     return;
   }
   check_registers(*registers, td, verdict);
-  check_semantics(*log, want, verdict);
-  verdict.claims()["event_log"] = events_json(*log);
+  check_semantics(read->log, want, verdict);
+  verdict.claims()["event_log"] = events_json(*read);
 }
 
 }  // namespace coffer::tdx

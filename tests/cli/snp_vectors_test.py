@@ -4,12 +4,15 @@
 usage: snp_vectors_test.py COFFER VECTORS; exit 77 (skipped) when the vectors are absent.
 """
 
+import hashlib
 import json
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
 import unittest
+import uuid
 
 COFFER = ""
 SNP = pathlib.Path()
@@ -192,6 +195,79 @@ class Measurements(unittest.TestCase):
                             self.assertEqual(ran.stdout, case["expected"] + "\n", ran.stderr)
                             self.assertEqual(ran.returncode, 0)
         self.assertGreaterEqual(seen, 204 + 18)
+
+
+def guid_entry(guid, data):
+    """An entry of the table at the firmware's end: it is read backwards."""
+    return data + struct.pack("<H", len(data) + 18) + uuid.UUID(guid).bytes_le
+
+
+def firmware_end(sections, hashes_table_gpa, ap_reset_eip):
+    """The last bytes of an OVMF whose metadata says this, with nothing else in it."""
+    size = 0x1000
+    table = struct.pack("<4sIII", b"ASEV", 16 + 12 * len(sections), 1, len(sections))
+    for section in sections:
+        table += struct.pack("<III", int(section["gpa"], 16), section["size"], section["type"])
+    entries = guid_entry("7255371f-3a3b-4b04-927b-1da6efa8d454",
+                         struct.pack("<II", int(hashes_table_gpa, 16), 0x400))
+    entries += guid_entry("00f771de-1a7e-4fcb-890e-68c77e2fb44e",
+                          struct.pack("<I", int(ap_reset_eip, 16)))
+    entries += guid_entry("dc886566-984a-4798-a75e-5585a7bf67cc", struct.pack("<I", size))
+    footer = entries + struct.pack("<H", len(entries) + 18)
+    footer += uuid.UUID("96b582de-1fb2-45f7-baea-a366c55a082d").bytes_le
+    image = table + b"\0" * (size - len(table) - len(footer) - 32)
+    return image + footer + b"\0" * 32
+
+
+class Firmware(unittest.TestCase):
+    def measure(self, *args):
+        ran = coffer("measure", "snp", *args, "--output-format", "json")
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        return json.loads(ran.stdout)
+
+    def test_a_real_guest_from_the_digests_of_its_parts(self):
+        """Its firmware is in no vector: what is known of it is its digest and its metadata."""
+        want = load("measurement/real_hw_dstack.json")
+        with tempfile.NamedTemporaryFile(suffix=".fd") as file:
+            file.write(firmware_end(want["metadata_sections"], want["hashes_table_gpa"],
+                                    want["ap_reset_eip"]))
+            file.flush()
+            got = self.measure(
+                "--vcpus", want["vcpus"], "--vcpu-type", want["vcpu_type"], "--guest-features",
+                want["sev_features"], "--ovmf", file.name, "--snp-ovmf-hash",
+                want["ovmf_launch_digest_seed"], "--kernel-sha256", want["kernel_sha256"],
+                "--initrd-sha256", want["initrd_sha256"], "--append", want["cmdline"])
+        self.assertEqual(got["measurement"], want["expected_measurement"])
+        self.assertEqual(got["vcpu_signature"], want["vcpu_sig"])
+        ran = coffer("evidence", "show", SNP / "reports/milan_v3_dstack.bin", "--json")
+        self.assertEqual(json.loads(ran.stdout)["claims"]["measurement"], got["measurement"])
+
+    def test_metadata_of_recorded_firmware(self):
+        entries = [e for e in load("INDEX.json")["files"] if "hash_table_gpa" in e]
+        self.assertGreaterEqual(len(entries), 2)
+        for entry in entries:
+            with self.subTest(entry["file"]):
+                got = self.measure("--vcpus", 1, "--vcpu-type", "EPYC-v4", "--ovmf",
+                                   SNP / entry["file"])["firmware"]
+                self.assertEqual(got["sections"], entry["sections"])
+                self.assertEqual(got["ap_reset_eip"], entry["reset_eip"])
+                self.assertEqual(got["hashes_table_gpa"] or "0x0", entry["hash_table_gpa"])
+
+    def test_a_file_and_its_digest_exclude_each_other(self):
+        kernel = SNP / "measurement/kernel.bin"
+        args = ["--vcpus", 1, "--vcpu-type", "EPYC-v4", "--ovmf",
+                SNP / "measurement/ovmf_AmdSev_suffix.bin"]
+        digest = hashlib.sha256(kernel.read_bytes()).hexdigest()
+        by_file = self.measure(*args, "--kernel", kernel, "--initrd", kernel)
+        by_digest = self.measure(*args, "--kernel-sha256", digest, "--initrd-sha256", digest)
+        self.assertEqual(by_file["measurement"], by_digest["measurement"])
+        for both in (["--kernel", kernel, "--kernel-sha256", digest],
+                     ["--kernel", kernel, "--initrd", kernel, "--initrd-sha256", digest],
+                     ["--initrd-sha256", digest], ["--kernel-sha256", digest[2:]]):
+            with self.subTest(both):
+                ran = coffer("measure", "snp", *args, *both)
+                self.assertEqual((ran.returncode, ran.stdout), (2, ""))
+                self.assertTrue(ran.stderr.startswith("coffer: "), ran.stderr)
 
 
 class IdBlocks(unittest.TestCase):
