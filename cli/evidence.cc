@@ -105,16 +105,7 @@ int show_unknown(Args args) {
   if (const TeeCommands* tee = tee_of(*bytes)) return tee->show(args);
   auto shown = describe_material(*bytes);
   if (!shown) return report(std::move(shown.error()).with_context(fmt::format("'{}'", files[0])));
-  if (json) {
-    fmt::print("{}\n", shown->dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-    return kExitOk;
-  }
-  for (const auto& [key, value] : shown->items()) {
-    fmt::print("{:<24} {}\n", key,
-               value.is_string() ? value.get<std::string>()
-                                 : value.dump(value.is_structured() ? 2 : -1, ' ', false,
-                                              nlohmann::json::error_handler_t::replace));
-  }
+  print_fields(*shown, json);
   return kExitOk;
 }
 

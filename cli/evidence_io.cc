@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "base/fd.h"
-#include "cli/command.h"
 
 namespace coffer::cli {
 namespace {
@@ -27,6 +26,19 @@ Result<std::vector<fs::path>> files_in(const fs::path& directory) {
   }
   std::sort(out.begin(), out.end());
   return out;
+}
+
+// What evidence says may be any bytes.
+std::string dump(const nlohmann::json& value, int indent) {
+  return value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// A list of values on one line; a list of objects below each other.
+std::string field_text(const nlohmann::json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  const bool deep = value.is_structured() &&
+                    std::ranges::any_of(value, [](const auto& v) { return v.is_structured(); });
+  return dump(value, deep ? 2 : -1);
 }
 
 }  // namespace
@@ -72,12 +84,41 @@ Result<tee::UnixTime> time_option(const std::string& text) {
 
 int print_verdict(const tee::Verdict& verdict, bool json) {
   if (json) {
-    fmt::print("{}\n",
-               verdict.to_json().dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", dump(verdict.to_json(), 2));
   } else {
     fmt::print("{}", verdict.to_table());
   }
   return verdict.verified() ? kExitOk : kExitNegative;
+}
+
+void print_fields(const nlohmann::json& fields, bool json) {
+  if (json) {
+    fmt::print("{}\n", dump(fields, 2));
+    return;
+  }
+  std::size_t width = 0;
+  for (const auto& [name, value] : fields.items()) width = std::max(width, name.size());
+  for (const auto& [name, value] : fields.items()) {
+    fmt::print("{:<{}}  {}\n", name, width, field_text(value));
+  }
+}
+
+int show_file(Args args, std::string_view tee, std::string_view help,
+              Result<nlohmann::json> (*describe)(const std::string& path)) {
+  std::string given;
+  bool json = false;
+  std::vector<std::string> files;
+  Options options(fmt::format("evidence show FILE --tee {} [--json]", tee), help);
+  options.value("--tee", &given, tee).flag("--json", &json, "print JSON").positional(&files);
+  if (const auto status = options.parse(args); !status) return report(status.error());
+  if (options.help_shown()) return kExitOk;
+  if (files.size() != 1) {
+    return report(Error(Code::kInvalidArgument, "evidence show: want one file (see --help)"));
+  }
+  const auto fields = describe(files.front());
+  if (!fields) return report(fields.error());
+  print_fields(*fields, json);
+  return kExitOk;
 }
 
 }  // namespace coffer::cli

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "cli/command.h"
 #include "tee/utc_time.h"
 #include "tee/verdict.h"
 #include "tee/x509_bundle.h"
@@ -25,5 +28,13 @@ namespace coffer::cli {
 
 // Prints the verdict to stdout; the exit status: verified or not.
 [[nodiscard]] int print_verdict(const tee::Verdict& verdict, bool json);
+
+// Prints the members of an object to stdout: as JSON, or one a line below each other.
+void print_fields(const nlohmann::json& fields, bool json);
+
+// `evidence show FILE --tee TEE [--json]` from its arguments to the exit status: prints what
+// `describe` says of the file.
+[[nodiscard]] int show_file(Args args, std::string_view tee, std::string_view help,
+                            Result<nlohmann::json> (*describe)(const std::string& path));
 
 }  // namespace coffer::cli

@@ -144,9 +144,7 @@ Result<nlohmann::json> show_report(const std::string& path) {
 }
 
 void print_text(const nlohmann::json& shown) {
-  for (const auto& [key, value] : shown["claims"].items()) {
-    fmt::print("{:<20} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
-  }
+  print_fields(shown["claims"], false);
   for (const auto& fault : shown["faults"]) {
     fmt::print("fault: {}: want {}, got {}\n", fault["field"].get<std::string>(),
                fault["want"].get<std::string>(), fault["got"].get<std::string>());

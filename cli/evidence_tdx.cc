@@ -22,7 +22,6 @@ constexpr std::string_view kVerifyHelp =
     "example: coffer evidence verify --tee tdx --quote quote.dat --collateral collateral/ \\\n"
     "           --mrtd 7348...f876 --report-data 945e...5c3a --accept-tcb-status "
     "UpToDate,SWHardeningNeeded";
-constexpr std::string_view kShowUsage = "evidence show FILE --tee tdx [--json]";
 constexpr std::string_view kShowHelp =
     "Prints what a TDX quote says. Nothing is verified.\n\n"
     "example: coffer evidence show quote.dat --tee tdx --json";
@@ -222,26 +221,6 @@ int verify_tdx(Args args) {
   return print_verdict(*verdict, settings.json);
 }
 
-int show_tdx(Args args) {
-  std::string tee;
-  bool json = false;
-  std::vector<std::string> files;
-  Options options(kShowUsage, kShowHelp);
-  options.value("--tee", &tee, "tdx").flag("--json", &json, "print JSON").positional(&files);
-  if (const auto status = options.parse(args); !status) return report(status.error());
-  if (options.help_shown()) return kExitOk;
-  if (files.size() != 1)
-    return report(Error(Code::kInvalidArgument, "evidence show: want one file"));
-  const auto claims = show(files.front());
-  if (!claims) return report(claims.error());
-  if (json) {
-    fmt::print("{}\n", claims->dump(2));
-    return kExitOk;
-  }
-  for (const auto& [name, value] : claims->items()) {
-    fmt::print("{:<24} {}\n", name, value.is_string() ? value.get<std::string>() : value.dump());
-  }
-  return kExitOk;
-}
+int show_tdx(Args args) { return show_file(args, "tdx", kShowHelp, show); }
 
 }  // namespace coffer::cli

@@ -143,27 +143,6 @@ int verify_tpm(Args args) {
   return print_verdict(*verdict, settings.json);
 }
 
-int show_tpm(Args args) {
-  std::string tee;
-  bool json = false;
-  std::vector<std::string> files;
-  Options options("evidence show FILE --tee tpm [--json]", kShowHelp);
-  options.value("--tee", &tee, "tpm").flag("--json", &json, "print JSON").positional(&files);
-  if (const auto status = options.parse(args); !status) return report(status.error());
-  if (options.help_shown()) return kExitOk;
-  if (files.size() != 1) {
-    return report(Error(Code::kInvalidArgument, "evidence show: want one file"));
-  }
-  const auto claims = show(files.front());
-  if (!claims) return report(claims.error());
-  if (json) {
-    fmt::print("{}\n", claims->dump(2));
-    return kExitOk;
-  }
-  for (const auto& [name, value] : claims->items()) {
-    fmt::print("{:<18} {}\n", name, value.is_string() ? value.get<std::string>() : value.dump());
-  }
-  return kExitOk;
-}
+int show_tpm(Args args) { return show_file(args, "tpm", kShowHelp, show); }
 
 }  // namespace coffer::cli

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include "base/error.h"
+#include "base/openssl.h"
 
 namespace coffer::tee {
 namespace {
@@ -21,13 +22,6 @@ const char* openssl_name(HashAlgorithm algorithm) {
   return "";
 }
 
-struct MdDeleter {
-  void operator()(EVP_MD* md) const { EVP_MD_free(md); }
-};
-struct ContextDeleter {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-
 }  // namespace
 
 std::size_t digest_size(HashAlgorithm algorithm) {
@@ -45,8 +39,8 @@ std::size_t digest_size(HashAlgorithm algorithm) {
 }
 
 struct Hasher::State {
-  std::unique_ptr<EVP_MD, MdDeleter> md;
-  std::unique_ptr<EVP_MD_CTX, ContextDeleter> context;
+  openssl::Ptr<EVP_MD, EVP_MD_free> md;
+  openssl::MdContext context;
   std::size_t size = 0;
 };
 

@@ -13,19 +13,14 @@
 #include <memory>
 #include <string>
 
+#include "base/openssl.h"
+
 namespace coffer::tee {
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
-using MdContext = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
-using EcdsaSig = std::unique_ptr<ECDSA_SIG, Deleter<ECDSA_SIG_free>>;
+using openssl::Bio;
+using openssl::EcdsaSig;
+using openssl::MdContext;
 constexpr unsigned kMinRsaBits = 2048;
 constexpr unsigned kMaxRsaBits = 8192;
 constexpr int kPssSaltBytes = 48;

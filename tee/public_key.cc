@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 
+#include "base/openssl.h"
 #include "tee/der.h"
 
 namespace coffer::tee {
@@ -27,25 +28,11 @@ constexpr int kMaxRsaBits = 8192;
 constexpr int kPssSaltBytes = 48;
 constexpr std::string_view kOidEcPublicKey = "1.2.840.10045.2.1";
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using PkeyContext = std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>>;
-using MdContext = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
-using EcdsaSig = std::unique_ptr<ECDSA_SIG, Deleter<ECDSA_SIG_free>>;
-using BigNum = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
-
-// OpenSSL leaves its reasons in a queue of the thread; ours are in the Error instead.
-struct ClearErrors {
-  ~ClearErrors() { ERR_clear_error(); }
-  ClearErrors() = default;
-  ClearErrors(const ClearErrors&) = delete;
-  ClearErrors& operator=(const ClearErrors&) = delete;
-};
+using openssl::BigNum;
+using openssl::ClearErrors;
+using openssl::EcdsaSig;
+using openssl::MdContext;
+using openssl::PkeyContext;
 
 std::unexpected<Error> bad_key(std::string_view why) {
   return fail(Code::kInvalidArgument, fmt::format("read public key: {}", why));
@@ -236,14 +223,13 @@ Result<PublicKey> PublicKey::from_ec_point(Curve curve, BytesView x, BytesView y
 Result<PublicKey> PublicKey::from_rsa(BytesView modulus, std::uint64_t exponent) {
   const ClearErrors clear;
   const BigNum n(BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr));
-  const std::unique_ptr<OSSL_PARAM_BLD, Deleter<OSSL_PARAM_BLD_free>> builder(OSSL_PARAM_BLD_new());
+  const openssl::ParamBuilder builder(OSSL_PARAM_BLD_new());
   if (!n || !builder ||
       OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) != 1 ||
       OSSL_PARAM_BLD_push_uint64(builder.get(), OSSL_PKEY_PARAM_RSA_E, exponent) != 1) {
     return bad_key("modulus");
   }
-  const std::unique_ptr<OSSL_PARAM, Deleter<OSSL_PARAM_free>> parameters(
-      OSSL_PARAM_BLD_to_param(builder.get()));
+  const openssl::Params parameters(OSSL_PARAM_BLD_to_param(builder.get()));
   const PkeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
   EVP_PKEY* key = nullptr;
   if (!parameters || !context || EVP_PKEY_fromdata_init(context.get()) != 1 ||

@@ -7,11 +7,16 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "attestation/jose/openssl_ptr.h"
 #include "base/json.h"
+#include "base/openssl.h"
 
 namespace coffer::jose {
 namespace {
+
+using openssl::BigNum;
+using openssl::ClearErrors;
+using openssl::EcdsaSig;
+using openssl::MdContext;
 
 using Json = nlohmann::json;
 

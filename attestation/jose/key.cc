@@ -12,10 +12,19 @@
 #include <array>
 #include <optional>
 
-#include "attestation/jose/openssl_ptr.h"
+#include "base/openssl.h"
 
 namespace coffer::jose {
 namespace {
+
+using openssl::BigNum;
+using openssl::Bio;
+using openssl::Certificate;
+using openssl::ClearErrors;
+using openssl::ParamBuilder;
+using openssl::Params;
+using openssl::Pkey;
+using openssl::PkeyContext;
 
 constexpr int kMinRsaBits = 2048;
 constexpr int kMaxRsaBits = 8192;
@@ -23,12 +32,6 @@ constexpr std::size_t kMaxRsaBytes = 1024;
 constexpr std::size_t kMaxExponentBytes = 8;
 constexpr std::size_t kEd25519Bytes = 32;
 constexpr std::size_t kMaxPemBytes = std::size_t{64} << 10U;
-
-using Bio = OpensslPtr<BIO, BIO_free>;
-using ParamBuilder = OpensslPtr<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
-using Params = OpensslPtr<OSSL_PARAM, OSSL_PARAM_free>;
-using Pkey = OpensslPtr<EVP_PKEY, EVP_PKEY_free>;
-using Certificate = OpensslPtr<X509, X509_free>;
 
 std::unexpected<Error> bad_key(std::string_view why) {
   return fail(Code::kInvalidArgument, fmt::format("read key: {}", why));

@@ -8,10 +8,14 @@
 #include <limits>
 #include <utility>
 
-#include "attestation/jose/openssl_ptr.h"
+#include "base/openssl.h"
 
 namespace coffer::jose {
 namespace {
+
+using openssl::CipherContext;
+using openssl::ClearErrors;
+using openssl::PkeyContext;
 
 constexpr std::size_t kSha256Bytes = 32;
 constexpr std::size_t kWrapOverhead = 8;

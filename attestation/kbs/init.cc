@@ -9,6 +9,7 @@
 
 #include "attestation/jose/key.h"
 #include "base/fd.h"
+#include "base/openssl.h"
 
 namespace coffer::kbs {
 namespace {
@@ -19,16 +20,9 @@ constexpr unsigned kSecret = 0600;
 constexpr unsigned kPublic = 0644;
 constexpr long kLifetime = 10L * 365 * 24 * 3600;
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
+using X509Ptr = openssl::Certificate;
+using BioPtr = openssl::Bio;
+using ExtensionPtr = openssl::Extension;
 
 bool is_address(const std::string& name) {
   return name.find(':') != std::string::npos ||

@@ -10,20 +10,14 @@
 #include <memory>
 
 #include "base/bytes.h"
+#include "base/openssl.h"
 
 namespace coffer::http {
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
+using openssl::Bio;
+using openssl::Certificate;
+using Key = openssl::Pkey;
 
 constexpr std::size_t kDigestBytes = 32;
 constexpr std::size_t kMaxPem = std::size_t{1} << 20U;

@@ -8,6 +8,7 @@
 #include <limits>
 #include <memory>
 
+#include "base/openssl.h"
 #include "tee/sev-snp/report.h"
 #include "tee/tdx/quote.h"
 #include "tee/x509.h"
@@ -20,16 +21,9 @@ constexpr int kRepetitions = 25;
 constexpr int kInner = 20;
 constexpr std::size_t kCoordinate = 32;
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>>;
-using Digest = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
+using Key = openssl::Pkey;
+using KeyContext = openssl::PkeyContext;
+using Digest = openssl::MdContext;
 
 double thread_cpu() {
   timespec now{};

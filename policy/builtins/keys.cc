@@ -14,6 +14,7 @@
 
 #include <optional>
 
+#include "base/openssl.h"
 #include "policy/value/json.h"
 
 namespace coffer::policy {
@@ -22,21 +23,14 @@ void FreeKey::operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
 
 namespace {
 
-template <auto kFree>
-struct Freer {
-  template <typename T>
-  void operator()(T* pointer) const {
-    kFree(pointer);
-  }
-};
-using Bio = std::unique_ptr<BIO, Freer<BIO_free_all>>;
-using Bn = std::unique_ptr<BIGNUM, Freer<BN_clear_free>>;
-using ParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, Freer<OSSL_PARAM_BLD_free>>;
-using Params = std::unique_ptr<OSSL_PARAM, Freer<OSSL_PARAM_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Freer<EVP_PKEY_CTX_free>>;
-using DigestContext = std::unique_ptr<EVP_MD_CTX, Freer<EVP_MD_CTX_free>>;
-using Signature = std::unique_ptr<ECDSA_SIG, Freer<ECDSA_SIG_free>>;
-using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
+using openssl::Bio;
+using Bn = openssl::BigNum;
+using openssl::ParamBuilder;
+using openssl::Params;
+using KeyContext = openssl::PkeyContext;
+using DigestContext = openssl::MdContext;
+using Signature = openssl::EcdsaSig;
+using openssl::Certificate;
 
 const unsigned char* bytes(std::string_view text) { return as_bytes(text).data(); }
 

@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "base/bytes.h"
+#include "base/openssl.h"
 #include "policy/builtins/families.h"
 #include "policy/builtins/keys.h"
 #include "policy/value/number.h"
@@ -24,22 +25,15 @@ namespace {
 
 using Args = std::span<const Value>;
 
-template <auto kFree>
-struct Freer {
-  template <typename T>
-  void operator()(T* pointer) const {
-    kFree(pointer);
-  }
-};
 void free_names(GENERAL_NAMES* names) { GENERAL_NAMES_free(names); }
 void free_chain(STACK_OF(X509) * chain) { sk_X509_pop_free(chain, X509_free); }
-using Bio = std::unique_ptr<BIO, Freer<BIO_free_all>>;
-using Bn = std::unique_ptr<BIGNUM, Freer<BN_clear_free>>;
-using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
-using Request = std::unique_ptr<X509_REQ, Freer<X509_REQ_free>>;
-using Store = std::unique_ptr<X509_STORE, Freer<X509_STORE_free>>;
-using StoreContext = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>>;
-using Names = std::unique_ptr<GENERAL_NAMES, Freer<free_names>>;
+using openssl::Bio;
+using Bn = openssl::BigNum;
+using openssl::Certificate;
+using Request = openssl::Ptr<X509_REQ, X509_REQ_free>;
+using Store = openssl::Ptr<X509_STORE, X509_STORE_free>;
+using StoreContext = openssl::Ptr<X509_STORE_CTX, X509_STORE_CTX_free>;
+using Names = openssl::Ptr<GENERAL_NAMES, free_names>;
 
 // Certificates a policy may hand over at once.
 constexpr std::size_t kMostCertificates = 256;
@@ -215,7 +209,7 @@ Result<Value> parse_and_verify(BuiltinContext& context, Args args) {
   const std::vector<Certificate>& list = *parsed;
   const Store store(X509_STORE_new());
   X509_STORE_add_cert(store.get(), list.front().get());
-  const std::unique_ptr<STACK_OF(X509), Freer<free_chain>> between(sk_X509_new_null());
+  const openssl::Ptr<STACK_OF(X509), free_chain> between(sk_X509_new_null());
   for (std::size_t i = 1; i + 1 < list.size(); ++i) {
     X509_up_ref(list[i].get());
     sk_X509_push(between.get(), list[i].get());

@@ -9,27 +9,22 @@
 
 #include <algorithm>
 
+#include "base/openssl.h"
+
 namespace coffer::emulator {
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
-using Crl = std::unique_ptr<X509_CRL, Deleter<X509_CRL_free>>;
-using Revoked = std::unique_ptr<X509_REVOKED, Deleter<X509_REVOKED_free>>;
-using Name = std::unique_ptr<X509_NAME, Deleter<X509_NAME_free>>;
-using Time = std::unique_ptr<ASN1_TIME, Deleter<ASN1_TIME_free>>;
-using Integer = std::unique_ptr<ASN1_INTEGER, Deleter<ASN1_INTEGER_free>>;
-using Octets = std::unique_ptr<ASN1_OCTET_STRING, Deleter<ASN1_OCTET_STRING_free>>;
-using Object = std::unique_ptr<ASN1_OBJECT, Deleter<ASN1_OBJECT_free>>;
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
-using Constraints = std::unique_ptr<BASIC_CONSTRAINTS, Deleter<BASIC_CONSTRAINTS_free>>;
-using Bits = std::unique_ptr<ASN1_BIT_STRING, Deleter<ASN1_BIT_STRING_free>>;
+using openssl::Certificate;
+using Crl = openssl::Ptr<X509_CRL, X509_CRL_free>;
+using Revoked = openssl::Ptr<X509_REVOKED, X509_REVOKED_free>;
+using Name = openssl::Ptr<X509_NAME, X509_NAME_free>;
+using Time = openssl::Ptr<ASN1_TIME, ASN1_TIME_free>;
+using Integer = openssl::Ptr<ASN1_INTEGER, ASN1_INTEGER_free>;
+using Octets = openssl::Ptr<ASN1_OCTET_STRING, ASN1_OCTET_STRING_free>;
+using Object = openssl::Ptr<ASN1_OBJECT, ASN1_OBJECT_free>;
+using ExtensionPtr = openssl::Extension;
+using Constraints = openssl::Ptr<BASIC_CONSTRAINTS, BASIC_CONSTRAINTS_free>;
+using Bits = openssl::Ptr<ASN1_BIT_STRING, ASN1_BIT_STRING_free>;
 
 constexpr long kVersion3 = 2;
 constexpr std::size_t kPemLine = 64;

@@ -7,21 +7,16 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "base/openssl.h"
+
 namespace coffer::emulator {
 namespace {
 
 constexpr int kScalar = 32;
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using MdContext = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
-using EcdsaSig = std::unique_ptr<ECDSA_SIG, Deleter<ECDSA_SIG_free>>;
+using openssl::Bio;
+using openssl::EcdsaSig;
+using openssl::MdContext;
 
 std::unexpected<Error> bad(std::string_view what) {
   return fail(Code::kInternal, std::string(what) + ": OpenSSL refused");

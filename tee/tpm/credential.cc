@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "base/byte_reader.h"
+#include "base/openssl.h"
 #include "base/secret.h"
 #include "tee/digest.h"
 #include "tee/tpm/key.h"
@@ -26,15 +27,8 @@ constexpr std::size_t kAesKey = 16;
 // The label of the OAEP padding, with its final NUL.
 constexpr std::string_view kIdentity{"IDENTITY\0", 9};
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using PkeyContext = std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>>;
-using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, Deleter<EVP_CIPHER_CTX_free>>;
+using openssl::CipherContext;
+using openssl::PkeyContext;
 
 std::unexpected<Error> crypto_failed(std::string_view step) {
   ERR_clear_error();
