@@ -38,9 +38,9 @@ struct Config {
   std::int64_t challenge_lifetime = 300;  // seconds
   std::string policy_id = "default";
   std::int64_t record_days = 30;
-  // [verifier]
   std::int64_t record_limit = 50000;
   std::int64_t session_limit = 20000;
+  // [verifier]
   bool allow_sample = false;
   bool snp_require_crl = false;
   std::vector<std::string> snp_roots, snp_certificates;  // files, or folders of files
