@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "cli/kbs.h"
+#include "cli/kbs_corim.h"
 
 namespace coffer::cli {
 namespace {
@@ -160,7 +161,8 @@ int set_reference_values(Args args) {
   return run_admin(
       args, "kbs set-reference-values FILE [OPTION]...",
       "Registers reference values: an object of name to value, a list of {name, value,\n"
-      "expiration, not_before, source}, or a message of Trustee's. Prints the new revision.\n\n"
+      "expiration, not_before, source}, a message of Trustee's, or a CoRIM, signed or not.\n"
+      "Prints the new revision.\n\n"
       "example: coffer kbs set-reference-values values.json --admin-key admin.key",
       [](Options&) {},
       [](const Admin& admin) -> Result<std::string> {
@@ -310,6 +312,7 @@ std::vector<Command> kbs_admin_commands() {
   commands.push_back({"kbs set-policy", "set a resource or attestation policy", set_policy});
   commands.push_back(
       {"kbs set-reference-values", "register reference values", set_reference_values});
+  commands.push_back(kbs_pack_reference_values());
   commands.push_back({"kbs list-reference-values", "list reference values and their revisions",
                       list_reference_values});
   commands.push_back({"kbs change-reference-values", "delete, expire or roll back values",

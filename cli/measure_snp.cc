@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "cli/evidence_io.h"
+#include "cli/kbs_corim.h"
 #include "tee/sev-snp/expectations.h"
 #include "tee/sev-snp/launch_digest.h"
 #include "tee/sev-snp/vcpu.h"
@@ -28,6 +29,7 @@ struct MeasureOptions {
       vmm_type = "QEMU", ovmf, kernel, initrd, append, features = "0x1", ovmf_hash, svsm, vars_size,
       vars_file, kernel_sha256, initrd_sha256, format = "hex";
   std::vector<std::string> appends, vmm_types, feature_values, formats;
+  CorimOptions corim;
 };
 
 constexpr std::string_view kHelp =
@@ -57,7 +59,8 @@ void declare(Options& options, MeasureOptions& o) {
       .value("--svsm", &o.svsm, "COCONUT-SVSM image (snp-svsm)")
       .value("--vars-size", &o.vars_size, "size of the variable store below OVMF (snp-svsm)")
       .value("--vars-file", &o.vars_file, "the variable store, for its size (snp-svsm)")
-      .values("--output-format", &o.formats, "hex (default), base64 or json");
+      .values("--output-format", &o.formats, "hex (default), base64, json, or of SNP corim");
+  declare_corim(options, o.corim);
 }
 
 Result<std::uint64_t> to_number(std::string_view option, std::string_view text) {
@@ -105,9 +108,10 @@ Status apply_defaults(MeasureOptions& o) {
   COFFER_TRY_VOID(take_single("--guest-features", o.feature_values, o.features));
   COFFER_TRY_VOID(take_single("--vmm-type", o.vmm_types, o.vmm_type));
   COFFER_TRY_VOID(take_single("--output-format", o.formats, o.format));
-  if (o.format != "hex" && o.format != "base64" && o.format != "json") {
-    return fail(Code::kInvalidArgument,
-                fmt::format("option '--output-format': '{}', want hex, base64 or json", o.format));
+  if (o.format != "hex" && o.format != "base64" && o.format != "json" && o.format != "corim") {
+    return fail(
+        Code::kInvalidArgument,
+        fmt::format("option '--output-format': '{}', want hex, base64, json or corim", o.format));
   }
   if (o.ovmf.empty()) return fail(Code::kInvalidArgument, "option '--ovmf': missing");
   return check_kernel(o);
@@ -281,8 +285,21 @@ int run(std::string_view name, Mode mode, Args args) {
   if (const auto status = options.parse(args); !status) return report(status.error());
   if (options.help_shown()) return kExitOk;
   if (const auto status = apply_defaults(o); !status) return report(status.error());
+  const bool snp = mode == Mode::kSnp || mode == Mode::kSvsm;
+  if (o.format == "corim" && !snp) {
+    return report(Error(Code::kInvalidArgument,
+                        "option '--output-format': corim is for snp and snp-svsm: no policy asks "
+                        "for the others' values"));
+  }
   const auto measured = measure(o, mode);
   if (!measured) return report(measured.error());
+  if (o.format == "corim") {
+    const nlohmann::json values = {{"snp_launch_measurement", {to_hex(measured->digest)}}};
+    const auto bytes = make_corim(values, o.corim);
+    if (!bytes) return report(bytes.error());
+    fmt::print("{}", *bytes);
+    return kExitOk;
+  }
   if (o.format == "json") {
     nlohmann::json out = measured->inputs;
     out["mode"] = name;

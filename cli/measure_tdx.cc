@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
+#include "cli/kbs_corim.h"
 #include "cli/memory_size.h"
 #include "tee/eventlog/event_log.h"
 #include "tee/eventlog/json_log.h"
@@ -36,6 +37,7 @@ struct Settings {
   std::string firmware, kernel, initrd, append, memory, order = "single-pass", format = "text";
   std::string rtmr0_log;
   std::vector<std::string> acpi_digests;
+  CorimOptions corim;
   bool separator_in_rtmr0 = false;
   bool no_stub_events = false;
 };
@@ -159,13 +161,22 @@ void print_text(const Json& out) {
   }
 }
 
+// By the names that the default policy asks for; RTMRs that could not be computed are left out.
+nlohmann::json reference_values(const Json& out) {
+  nlohmann::json values = nlohmann::json::object();
+  for (const char* name : {"mr_td", "rtmr_1", "rtmr_2"}) {
+    if (out[name].is_string()) values[name] = {out[name].get<std::string>()};
+  }
+  return values;
+}
+
 Status check_settings(const Settings& settings) {
   if (settings.firmware.empty()) return bad("--firmware", "is needed");
   if (settings.order != "single-pass" && settings.order != "two-pass") {
     return bad("--mrtd-order", "want single-pass or two-pass");
   }
-  if (settings.format != "text" && settings.format != "json") {
-    return bad("--output-format", "want text or json");
+  if (settings.format != "text" && settings.format != "json" && settings.format != "corim") {
+    return bad("--output-format", "want text, json or corim");
   }
   if (!settings.rtmr0_log.empty() && !settings.memory.empty()) {
     return bad("--rtmr0-log", "RTMR[0] is computed from --memory or recorded, not both");
@@ -192,13 +203,18 @@ int run(Args args) {
       .value("--mrtd-order", &settings.order, "single-pass (default) or two-pass")
       .flag("--separator-in-rtmr0", &settings.separator_in_rtmr0, "as OVMF before 2024 logs it")
       .flag("--no-stub-events", &settings.no_stub_events, "the kernel measures nothing itself")
-      .value("--output-format", &settings.format, "text (default) or json");
+      .value("--output-format", &settings.format, "text (default), json or corim");
+  declare_corim(options, settings.corim);
   if (const auto status = options.parse(args); !status) return report(status.error());
   if (options.help_shown()) return kExitOk;
   if (const auto status = check_settings(settings); !status) return report(status.error());
   const auto out = measure(settings);
   if (!out) return report(out.error());
-  if (settings.format == "json") {
+  if (settings.format == "corim") {
+    const auto bytes = make_corim(reference_values(*out), settings.corim);
+    if (!bytes) return report(bytes.error());
+    fmt::print("{}", *bytes);
+  } else if (settings.format == "json") {
     fmt::print("{}\n", out->dump(2));
   } else {
     print_text(*out);

@@ -97,7 +97,23 @@ Result<Bytes> ecdsa_from_der(BytesView der, std::size_t size) {
   return out;
 }
 
-Result<Bytes> sign_bytes(const PrivateKey& key, std::string_view message) {
+// Nothing when the claim is absent.
+Result<std::optional<double>> time_claim(const Json& claims, const char* name) {
+  const auto at = claims.find(name);
+  if (at == claims.end()) return std::optional<double>();
+  if (!at->is_number()) {
+    return fail(Code::kInvalidArgument, fmt::format("check token: '{}' is no number", name));
+  }
+  const auto value = at->get<double>();
+  if (!std::isfinite(value) || std::abs(value) > kMaxTime) {
+    return fail(Code::kInvalidArgument, fmt::format("check token: '{}' is out of range", name));
+  }
+  return std::optional<double>(value);
+}
+
+}  // namespace
+
+Result<Bytes> sign_message(const PrivateKey& key, std::string_view message) {
   const ClearErrors clear;
   const MdContext context(EVP_MD_CTX_new());
   const auto bytes = as_bytes(message);
@@ -116,22 +132,6 @@ Result<Bytes> sign_bytes(const PrivateKey& key, std::string_view message) {
   if (is_ec(key.type())) return ecdsa_from_der(out, coordinate_size(key.type()));
   return out;
 }
-
-// Nothing when the claim is absent.
-Result<std::optional<double>> time_claim(const Json& claims, const char* name) {
-  const auto at = claims.find(name);
-  if (at == claims.end()) return std::optional<double>();
-  if (!at->is_number()) {
-    return fail(Code::kInvalidArgument, fmt::format("check token: '{}' is no number", name));
-  }
-  const auto value = at->get<double>();
-  if (!std::isfinite(value) || std::abs(value) > kMaxTime) {
-    return fail(Code::kInvalidArgument, fmt::format("check token: '{}' is out of range", name));
-  }
-  return std::optional<double>(value);
-}
-
-}  // namespace
 
 std::optional<std::string_view> signature_algorithm(KeyType type) {
   switch (type) {
@@ -175,7 +175,6 @@ Result<Jws> parse_jws(std::string_view compact, std::size_t max_bytes) {
 }
 
 Status verify_jws(const Jws& jws, const PublicKey& key) {
-  const ClearErrors clear;
   const auto alg = signature_algorithm(key.type());
   if (!alg) {
     return not_valid(fmt::format("no algorithm for a key of {}", key_type_name(key.type())));
@@ -183,17 +182,22 @@ Status verify_jws(const Jws& jws, const PublicKey& key) {
   if (jws.alg != *alg) {
     return not_valid(fmt::format("'alg' is '{}', want '{}', which is the key's", jws.alg, *alg));
   }
-  Bytes signature = jws.signature;
+  return verify_message(key, jws.signing_input, jws.signature);
+}
+
+Status verify_message(const PublicKey& key, std::string_view message, BytesView signature) {
+  const ClearErrors clear;
+  Bytes converted(signature.begin(), signature.end());
   if (is_ec(key.type())) {
-    COFFER_TRY(signature, ecdsa_to_der(jws.signature, coordinate_size(key.type())));
+    COFFER_TRY(converted, ecdsa_to_der(signature, coordinate_size(key.type())));
   }
   const MdContext context(EVP_MD_CTX_new());
-  const auto message = as_bytes(jws.signing_input);
+  const auto bytes = as_bytes(message);
   if (!context ||
       EVP_DigestVerifyInit(context.get(), nullptr, digest_of(key.type()), nullptr, key.native()) !=
           1 ||
-      EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
-                       message.size()) != 1) {
+      EVP_DigestVerify(context.get(), converted.data(), converted.size(), bytes.data(),
+                       bytes.size()) != 1) {
     return not_valid("the signature is not this key's");
   }
   return {};
@@ -209,7 +213,7 @@ Result<std::string> sign_jws(const PrivateKey& key, nlohmann::json header,
   header["alg"] = std::string(*alg);
   const auto header_text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
   std::string out = to_base64url(as_bytes(header_text)) + "." + to_base64url(as_bytes(payload));
-  COFFER_TRY(const Bytes signature, sign_bytes(key, out));
+  COFFER_TRY(const Bytes signature, sign_message(key, out));
   out += "." + to_base64url(signature);
   return out;
 }

@@ -38,6 +38,13 @@ inline constexpr std::size_t kMaxJwsBytes = std::size_t{4} << 20U;
 [[nodiscard]] Result<std::string> sign_jws(const PrivateKey& key, nlohmann::json header,
                                            std::string_view payload);
 
+// The signatures alone, as JWS has them (ECDSA: r || s), by the algorithm that the key's type
+// allows.
+[[nodiscard]] Result<Bytes> sign_message(const PrivateKey& key, std::string_view message);
+// kUnauthenticated when it is not that key's.
+[[nodiscard]] Status verify_message(const PublicKey& key, std::string_view message,
+                                    BytesView signature);
+
 // "ES256", "ES384", "RS256", "EdDSA"; nothing for P-521.
 [[nodiscard]] std::optional<std::string_view> signature_algorithm(KeyType type);
 

@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
+#include "attestation/jose/jwk.h"
+#include "attestation/reference_values/corim.h"
 #include "base/json.h"
 #include "tee/digest.h"
 
@@ -22,7 +26,7 @@ std::unexpected<Error> refuse(std::string why) {
 
 class Reader {
  public:
-  Reader(BytesView message, const MessageContext& context) {
+  Reader(BytesView message, const MessageContext& context) : context_(context) {
     from_.digest = to_hex(tee::sha256(message));
     from_.registrar = context.registrar;
     from_.registered = context.now;
@@ -30,14 +34,77 @@ class Reader {
 
   Result<std::vector<ReferenceValue>> json(BytesView message) {
     COFFER_TRY(const Json document, parse_json(as_text(message), kWhat, limits()));
-    if (document.is_array()) return list(document);
+    if (document.is_array()) {
+      COFFER_TRY_VOID(check_unsigned());
+      return list(document);
+    }
     if (!document.is_object()) return refuse("want an object or an array");
     if (is_rvps(document)) return rvps(document);
+    COFFER_TRY_VOID(check_unsigned());
     from_.format = "json";
     return object(document);
   }
 
+  Result<std::vector<ReferenceValue>> corim(BytesView bytes) {
+    COFFER_TRY(const CorimFile file, parse_corim(bytes));
+    from_.format = "corim";
+    from_.source = file.corim.id;
+    ReferenceValue common = fresh({});
+    COFFER_TRY_VOID(limit(file.corim.not_before, file.corim.not_after, "the manifest", common));
+    if (file.signature) {
+      COFFER_TRY(from_.signer, signer_of(file.signature->message));
+      // A manifest may be for later; a signature has to be good now.
+      ReferenceValue now = fresh({});
+      COFFER_TRY_VOID(
+          limit(file.signature->not_before, file.signature->not_after, "the signature", now));
+      if (now.not_before > context_.now) return not_valid("the signature is not valid yet");
+      common.expires = std::min(common.expires, now.expires);
+    } else {
+      COFFER_TRY_VOID(check_unsigned());
+    }
+    std::vector<ReferenceValue> out;
+    for (const auto& [name, text] : file.corim.values) {
+      ReferenceValue item = fresh(name);
+      item.not_before = common.not_before;
+      item.expires = common.expires;
+      COFFER_TRY_VOID(finish(std::move(item), Json::parse(text), out));
+    }
+    return out;
+  }
+
  private:
+  static std::unexpected<Error> not_valid(std::string_view why) {
+    return fail(Code::kFailedPrecondition, fmt::format("read {}: {}", kWhat, why));
+  }
+
+  [[nodiscard]] Status check_unsigned() const {
+    if (!context_.signers.required) return {};
+    return fail(Code::kUnauthenticated,
+                fmt::format("read {}: they are not signed, and reference_values.require_signature "
+                            "is set (want a signed CoRIM)",
+                            kWhat));
+  }
+
+  // Which of the signers has signed it: the thumbprint of its key.
+  [[nodiscard]] Result<std::string> signer_of(const cbor::Sign1& message) const {
+    for (const auto& key : context_.signers.keys) {
+      if (cbor::verify_sign1(message, key)) return jose::jwk_thumbprint(key);
+    }
+    return fail(Code::kUnauthenticated,
+                fmt::format("read {}: the CoRIM is signed by none of the {} keys of "
+                            "reference_values.trusted_keys",
+                            kWhat, context_.signers.keys.size()));
+  }
+
+  // Not-after is the last second.
+  Status limit(std::optional<tee::UnixTime> not_before, std::optional<tee::UnixTime> not_after,
+               std::string_view what, ReferenceValue& out) const {
+    if (not_before) out.not_before = *not_before;
+    if (not_after) out.expires = *not_after + 1;
+    if (out.expires > context_.now) return {};
+    return not_valid(fmt::format("{} expired at {}", what, tee::format_rfc3339(*not_after)));
+  }
+
   static JsonLimits limits() {
     return {.max_bytes = kMaxMessageBytes, .max_depth = 16, .refuse_duplicate_keys = true};
   }
@@ -58,6 +125,8 @@ class Reader {
     auto payload = from_base64(document["payload"].get<std::string>());
     if (!payload) return refuse("payload: " + payload.error().message());
     from_.format = type;
+    if (type == "corim") return corim(*payload);
+    COFFER_TRY_VOID(check_unsigned());
     if (type == "sample") {
       COFFER_TRY(const Json values, parse_json(as_text(*payload), kWhat, limits()));
       if (!values.is_object()) return refuse("payload: want an object of name to value");
@@ -65,7 +134,7 @@ class Reader {
     }
     return fail(
         Code::kUnimplemented,
-        fmt::format("read {}: type '{}' is not supported (supported: sample)", kWhat, type));
+        fmt::format("read {}: type '{}' is not supported (supported: sample, corim)", kWhat, type));
   }
 
   Result<std::vector<ReferenceValue>> object(const Json& values) {
@@ -148,6 +217,7 @@ class Reader {
     return {};
   }
 
+  const MessageContext& context_;
   Provenance from_;
   std::set<std::string> seen_;
 };
@@ -161,7 +231,9 @@ Result<std::vector<ReferenceValue>> parse_message(BytesView message,
                                                       kWhat, message.size(), kMaxMessageBytes));
   }
   Reader reader(message, context);
-  COFFER_TRY(auto values, reader.json(message));
+  auto read = looks_like_corim(message) ? reader.corim(message) : reader.json(message);
+  if (!read) return read;
+  std::vector<ReferenceValue> values = *std::move(read);
   if (values.empty()) return refuse("there is none");
   return values;
 }
