@@ -10,6 +10,7 @@
 #include "attestation/kbs/metrics.h"
 #include "attestation/kbs/sessions.h"
 #include "attestation/protocol/messages.h"
+#include "attestation/reference_values/message.h"
 #include "attestation/service/service.h"
 
 namespace coffer::kbs {
@@ -28,6 +29,7 @@ struct BrokerParts {
   std::string policy_id;
   std::function<store::UnixTime()> clock;
   bool secure_cookie = true;  // set the cookie's attribute Secure: over TLS
+  rv::Signers signers = {};   // of reference values
 };
 
 class Broker {

@@ -159,7 +159,8 @@ HttpReply Broker::reference_value(const HttpRequest& request, const Segments& pa
                                   const std::string& name) {
   const tee::UnixTime now = parts_.clock();
   if (request.method == "POST" && path.size() == 1) {
-    const auto values = rv::parse_message(as_bytes(request.body), {.now = now, .registrar = name});
+    const auto values = rv::parse_message(
+        as_bytes(request.body), {.now = now, .registrar = name, .signers = parts_.signers});
     if (!values) return error_reply("RvpsError", values.error());
     return revision_reply(parts_.values.set(*values, {.name = name, .time = now}));
   }

@@ -111,7 +111,8 @@ HttpReply Broker::evaluate(const Session& session, const protocol::Attestation& 
     return refused(error_reply(401, "AttestationError",
                                "attest: evidence of devices is not supported by this broker"));
   }
-  appraisal::Presented presented{.tee = session.tee, .evidence = message.primary_evidence};
+  appraisal::Presented presented{
+      .tee = session.tee, .evidence = message.primary_evidence, .fresh = true};
   auto report_data =
       protocol::primary_report_data(message.nonce, message.tee_pubkey, message.additional_evidence);
   if (!report_data) return refused(error_reply("AttestationError", report_data.error()));
@@ -172,6 +173,11 @@ HttpReply Broker::get_resource(const HttpRequest& request, const Segments& segme
   const auto claims = parts_.signer.verify(*token, parts_.clock());
   if (!claims) {
     return error_reply(401, "TokenVerifierError", claims.error().to_string());
+  }
+  if (!appraisal::is_fresh(*claims)) {
+    return error_reply(401, "TokenVerifierError",
+                       "get resource: the token is of the attestation service's port, where nobody "
+                       "sees to it that evidence is fresh: attest with POST auth and attest");
   }
   const Segments parts(segments.begin() + 1, segments.end());
   const auto path = protocol::parse_resource_path(fmt::format("{}", fmt::join(parts, "/")));

@@ -53,15 +53,21 @@ std::map<std::string, Target> schema(Config& c) {
       {"attestation_token.lifetime", Number{&c.token_lifetime, 10, 86400}},
       {"attestation_service.challenge_lifetime", Number{&c.challenge_lifetime, 10, 3600}},
       {"attestation_service.policy_id", &c.policy_id},
+      {"attestation_service.grpc_socket", &c.grpc_socket},
       {"attestation_service.record_days", Number{&c.record_days, 1, 3650}},
       {"attestation_service.record_limit", Number{&c.record_limit, 10, 10000000}},
       {"attestation_service.session_limit", Number{&c.session_limit, 1, 10000000}},
+      {"reference_values.trusted_keys", Paths{&c.value_keys}},
+      {"reference_values.require_signature", &c.require_value_signature},
       {"verifier.allow_sample", &c.allow_sample},
       {"verifier.snp_require_crl", &c.snp_require_crl},
       {"verifier.snp_roots", Paths{&c.snp_roots}},
       {"verifier.snp_certificates", Paths{&c.snp_certificates}},
       {"verifier.tdx_roots", Paths{&c.tdx_roots}},
       {"verifier.tdx_collateral_dirs", Paths{&c.tdx_collateral_dirs}},
+      {"verifier.snp_kds_url", &c.snp_kds_url},
+      {"verifier.tdx_pcs_url", &c.tdx_pcs_url},
+      {"verifier.fetch_ca", Path{&c.fetch_ca}},
       {"log.level", &c.log_level},
   };
 }
@@ -152,10 +158,17 @@ Status check_whole(const Config& config, std::string_view name) {
   if (tls && config.insecure_http) {
     return refuse("http_server.insecure_http and a certificate: which of them?");
   }
-  COFFER_TRY([[maybe_unused]] const LogLevel level, parse_log_level(config.log_level));
   if (config.body_memory < config.payload_request_size) {
     return refuse("http_server.body_memory is less than payload_request_size: no body would fit");
   }
+  for (const auto* url : {&config.snp_kds_url, &config.tdx_pcs_url}) {
+    if (url->empty() || url->starts_with("https://") || url->starts_with("http://")) continue;
+    return refuse(fmt::format("verifier: '{}' is no http or https URL", *url));
+  }
+  if (config.require_value_signature && config.value_keys.empty()) {
+    return refuse("reference_values.require_signature without trusted_keys: no value could be set");
+  }
+  COFFER_TRY([[maybe_unused]] const LogLevel level, parse_log_level(config.log_level));
   return {};
 }
 

@@ -37,14 +37,20 @@ struct Config {
   // [attestation_service]
   std::int64_t challenge_lifetime = 300;  // seconds
   std::string policy_id = "default";
+  std::string grpc_socket;  // empty: not served
   std::int64_t record_days = 30;
   std::int64_t record_limit = 50000;
   std::int64_t session_limit = 20000;
+  // [reference_values]
+  std::vector<std::string> value_keys;  // PEM files
+  bool require_value_signature = false;
   // [verifier]
   bool allow_sample = false;
   bool snp_require_crl = false;
   std::vector<std::string> snp_roots, snp_certificates;  // files, or folders of files
   std::vector<std::string> tdx_roots, tdx_collateral_dirs;
+  std::string snp_kds_url, tdx_pcs_url;  // empty: nothing is fetched
+  std::string fetch_ca;                  // PEM file; empty: the system's roots
   // [log]
   std::string log_level = "info";
 };

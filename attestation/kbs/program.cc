@@ -11,8 +11,10 @@
 
 #include "attestation/kbs/broker.h"
 #include "attestation/kbs/config.h"
+#include "attestation/kbs/grpc_server.h"
 #include "attestation/kbs/init.h"
 #include "attestation/kbs/journal.h"
+#include "attestation/kbs/remote_endorsements.h"
 #include "attestation/kbs/server.h"
 #include "attestation/kbs/trust.h"
 #include "base/fd.h"
@@ -39,9 +41,9 @@ int report(const Error& error) {
   return kExitError;
 }
 
-Result<std::vector<jose::PublicKey>> read_admin_keys(const Config& config) {
+Result<std::vector<jose::PublicKey>> read_keys(const std::vector<std::string>& files) {
   std::vector<jose::PublicKey> out;
-  for (const auto& file : config.admin_public_keys) {
+  for (const auto& file : files) {
     COFFER_TRY(const std::string pem, read_file(file, kMaxKeyFile));
     auto key = jose::PublicKey::from_pem(pem);
     if (!key) return fail(std::move(key).error().with_context(fmt::format("read '{}'", file)));
@@ -83,6 +85,21 @@ Result<ServerSettings> server_settings(const Config& config, std::size_t threads
   return out;
 }
 
+// Null: the configuration asks for none.
+Result<std::unique_ptr<GrpcServer>> start_grpc(const Config& config, const ServerSettings& http,
+                                               AttestationApi& api) {
+  if (config.grpc_socket.empty()) return std::unique_ptr<GrpcServer>();
+  GrpcSettings settings{.socket = config.grpc_socket, .certificate_pem = {}, .private_key_pem = {}};
+  settings.max_message = http.max_body;
+  settings.threads = http.threads;
+  settings.memory = http.body_memory;
+  if (!is_loopback(config.grpc_socket)) {
+    settings.certificate_pem = http.certificate_pem;
+    settings.private_key_pem = http.private_key_pem;
+  }
+  return GrpcServer::start(settings, api);
+}
+
 std::size_t threads_of(const Config& config) {
   if (config.worker_count > 0) return static_cast<std::size_t>(config.worker_count);
   return std::max(2U, std::thread::hardware_concurrency());
@@ -94,6 +111,7 @@ struct Service {
   std::unique_ptr<rv::ValueSet> values;
   std::unique_ptr<appraisal::Policies> policies;
   std::unique_ptr<appraisal::Records> records;
+  std::unique_ptr<appraisal::EndorsementSource> endorsements;
   std::unique_ptr<appraisal::EvidenceVerifier> verifier;
   std::unique_ptr<appraisal::TokenSigner> signer;
   std::unique_ptr<appraisal::AttestationService> attestation;
@@ -101,6 +119,7 @@ struct Service {
   std::unique_ptr<AdminAuth> admin;
   std::unique_ptr<Metrics> metrics;
   std::unique_ptr<Broker> broker;
+  std::unique_ptr<AttestationApi> api;
 };
 
 Result<Service> assemble(const Config& config, std::size_t threads) {
@@ -114,7 +133,9 @@ Result<Service> assemble(const Config& config, std::size_t threads) {
   s.records = std::make_unique<appraisal::Records>(*s.store, config.record_days * kDay,
                                                    static_cast<std::size_t>(config.record_limit));
   COFFER_TRY(auto trust, load_trust(config));
-  s.verifier = std::make_unique<appraisal::EvidenceVerifier>(std::move(trust));
+  COFFER_TRY(s.endorsements, make_remote_endorsements(config, *s.store, threads));
+  s.verifier =
+      std::make_unique<appraisal::EvidenceVerifier>(std::move(trust), s.endorsements.get());
   COFFER_TRY(auto key, read_signing_key(config, *s.store));
   COFFER_TRY(auto signer,
              appraisal::TokenSigner::make(
@@ -125,7 +146,10 @@ Result<Service> assemble(const Config& config, std::size_t threads) {
   COFFER_TRY(auto sessions, Sessions::open(*s.store, config.challenge_lifetime,
                                            static_cast<std::size_t>(config.session_limit)));
   s.sessions = std::make_unique<Sessions>(std::move(sessions));
-  COFFER_TRY(auto admin_keys, read_admin_keys(config));
+  COFFER_TRY(auto admin_keys, read_keys(config.admin_public_keys));
+  COFFER_TRY(auto value_keys, read_keys(config.value_keys));
+  const rv::Signers signers{.keys = std::move(value_keys),
+                            .required = config.require_value_signature};
   s.admin = std::make_unique<AdminAuth>(std::move(admin_keys));
   s.metrics = std::make_unique<Metrics>();
   s.broker = std::make_unique<Broker>(BrokerParts{.store = *s.store,
@@ -139,7 +163,16 @@ Result<Service> assemble(const Config& config, std::size_t threads) {
                                                   .metrics = *s.metrics,
                                                   .policy_id = config.policy_id,
                                                   .clock = store::system_clock,
-                                                  .secure_cookie = !config.insecure_http});
+                                                  .secure_cookie = !config.insecure_http,
+                                                  .signers = signers});
+  s.api = std::make_unique<AttestationApi>(AttestationApiParts{.values = *s.values,
+                                                               .policies = *s.policies,
+                                                               .service = *s.attestation,
+                                                               .admin = *s.admin,
+                                                               .metrics = *s.metrics,
+                                                               .policy_id = config.policy_id,
+                                                               .clock = store::system_clock,
+                                                               .signers = signers});
   return s;
 }
 
@@ -186,6 +219,11 @@ int serve(const std::string& file) {
   if (!service) return report(service.error());
   auto settings = server_settings(*config, threads);
   if (!settings) return report(settings.error());
+  raise_descriptor_limit(config->max_connections, journal);
+  settings->on_refused = [&](std::string_view reason) {
+    service->metrics->count("kbs_connections_refused_total",
+                            fmt::format("{{limit=\"{}\"}}", reason));
+  };
   const auto handler = [&](const HttpRequest& request) {
     const auto start = std::chrono::steady_clock::now();
     HttpReply reply = service->broker->handle(request);
@@ -195,8 +233,11 @@ int serve(const std::string& file) {
     journal.request(request, reply, spent.count());
     return reply;
   };
+  const auto grpc = start_grpc(*config, *settings, *service->api);
+  if (!grpc) return report(grpc.error());
   const auto server = Server::listen(*std::move(settings), handler);
   if (!server) return report(server.error());
+  if (*grpc != nullptr) fmt::print("attestation service on {}\n", (*grpc)->address());
   for (const auto& address : (*server)->addresses()) {
     fmt::print("listening on {}://{}\n", config->insecure_http ? "http" : "https", address);
   }
@@ -210,11 +251,6 @@ int serve(const std::string& file) {
   (*server)->run();
   watcher.join();
   return 0;
-  raise_descriptor_limit(config->max_connections, journal);
-  settings->on_refused = [&](std::string_view reason) {
-    service->metrics->count("kbs_connections_refused_total",
-                            fmt::format("{{limit=\"{}\"}}", reason));
-  };
 }
 
 // "--name value" pairs, which is all that there is here.

@@ -67,11 +67,9 @@ Result<tdx::CollateralInput> read_collateral(const fs::path& folder) {
 }
 
 Status add_tdx(const Config& config, appraisal::TrustConfig& out) {
-  COFFER_TRY(const auto roots, read_bundle(config.tdx_roots));
   for (const auto& folder : config.tdx_collateral_dirs) {
     COFFER_TRY(auto input, read_collateral(folder));
-    auto anchors =
-        roots.certificates.empty() ? tdx::TrustAnchors() : tdx::TrustAnchors(roots.certificates);
+    COFFER_TRY(auto anchors, load_tdx_anchors(config));
     auto set = tdx::CollateralSet::prepare(std::move(input), std::move(anchors));
     if (set.tcb_info() == nullptr) {
       return fail(Code::kInvalidArgument,
@@ -87,6 +85,12 @@ Status add_tdx(const Config& config, appraisal::TrustConfig& out) {
 }
 
 }  // namespace
+
+Result<tdx::TrustAnchors> load_tdx_anchors(const Config& config) {
+  COFFER_TRY(auto roots, read_bundle(config.tdx_roots));
+  if (roots.certificates.empty()) return tdx::TrustAnchors();
+  return tdx::TrustAnchors(std::move(roots.certificates));
+}
 
 Result<appraisal::TrustConfig> load_trust(const Config& config) {
   appraisal::TrustConfig out;

@@ -12,6 +12,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kProfile = "tag:github.com,2024:confidential-containers/Trustee";
+constexpr std::string_view kFresh = "ear.coffer.fresh";
 constexpr std::size_t kMaxTokenBytes = std::size_t{1} << 20U;
 
 Json submodule_claims(const Submodule& part) {
@@ -22,6 +23,7 @@ Json submodule_claims(const Submodule& part) {
   if (part.appraisal.extensions.is_object()) out.update(part.appraisal.extensions);
   // Ours: no hardware stands behind it.
   if (part.emulated) out["ear.coffer.emulated"] = true;
+  if (!part.unchecked.empty()) out["ear.coffer.unchecked"] = part.unchecked;
   return out;
 }
 
@@ -38,6 +40,7 @@ Json token_claims(const TokenContent& content, const TokenSettings& settings) {
           {"ear.verifier-id",
            {{"developer", "https://confidentialcontainers.org"},
             {"build", "coffer-kbs " COFFER_VERSION}}},
+          {kFresh, content.fresh},
           {"submods", std::move(submods)}};
 }
 
@@ -76,6 +79,11 @@ Result<Json> TokenSigner::verify(std::string_view token, tee::UnixTime now) cons
     return fail(Code::kUnauthenticated, "verify token: it is another issuer's");
   }
   return claims;
+}
+
+bool is_fresh(const Json& claims) {
+  const auto at = claims.find(kFresh);
+  return at != claims.end() && *at == true;
 }
 
 Result<Json> tee_pubkey_of(const Json& claims) {

@@ -22,12 +22,17 @@ struct Submodule {
   Appraisal appraisal;
   nlohmann::json evidence;  // annotated: {TEE: claims, "report_data", ...}
   bool emulated = false;
+  // What evidence binds and nobody compared, as the caller gave nothing to compare with:
+  // "report_data", "init_data".
+  std::vector<std::string> unchecked;
 };
 
 struct TokenContent {
   std::string attestation_id;
   std::vector<Submodule> submodules;
   tee::UnixTime now = 0;
+  // The evidence answers a challenge of this service: it is not an old one, sent again.
+  bool fresh = false;
 };
 [[nodiscard]] nlohmann::json token_claims(const TokenContent& content,
                                           const TokenSettings& settings);
@@ -56,6 +61,8 @@ class TokenSigner {
   nlohmann::json jwk_, jwks_;
 };
 
+// The token says that its evidence was fresh.
+[[nodiscard]] bool is_fresh(const nlohmann::json& claims);
 // The guest's key that a token binds. kInvalidArgument when it has none.
 [[nodiscard]] Result<nlohmann::json> tee_pubkey_of(const nlohmann::json& claims);
 

@@ -7,6 +7,7 @@
 #include "attestation/evidence/evidence.h"
 #include "attestation/service/claims.h"
 #include "tee/digest.h"
+#include "tee/sev-snp/cert_table.h"
 #include "tee/sev-snp/verifier.h"
 #include "tee/tdx/pck_extension.h"
 #include "tee/tdx/quote.h"
@@ -52,15 +53,21 @@ Bytes extended(BytesView digest) {
   return hasher.update(Bytes(32)).update(padded(digest, 32)).finish();
 }
 
-// Which platform's collateral a quote needs, on its own word: the verifier checks it.
-Result<std::string> fmspc_of(BytesView bytes) {
+// Which platform's collateral a quote needs, and whose revocation list, on its own word: the
+// verifier checks it.
+struct Platform {
+  std::string fmspc, ca;
+};
+
+Result<Platform> platform_of(BytesView bytes) {
   COFFER_TRY(const tdx::Quote quote, tdx::parse_quote(bytes));
   COFFER_TRY(const auto chain, tee::parse_x509_bundle(quote.pck_chain_pem, "PCK chain"));
   for (const auto& certificate : chain.certificates) {
     const auto* extension = certificate.extension(tdx::kSgxExtensionOid);
     if (extension == nullptr) continue;
     COFFER_TRY(const auto pck, tdx::parse_pck_extension(extension->value));
-    return to_hex(pck.fmspc);
+    const bool processor = certificate.issuer().common_name() == tdx::kProcessorCaName;
+    return Platform{.fmspc = to_hex(pck.fmspc), .ca = processor ? "processor" : "platform"};
   }
   return fail(Code::kInvalidArgument, "verify tdx evidence: no PCK certificate in the quote");
 }
@@ -96,6 +103,25 @@ Result<Verified> EvidenceVerifier::verify(const EvidenceRequest& request,
   }
 }
 
+Result<snp::TrustMaterial> EvidenceVerifier::snp_material(const tee::Evidence& evidence,
+                                                          tee::UnixTime time) const {
+  snp::TrustMaterial material = config_.snp;
+  if (source_ == nullptr) return material;
+  // What cannot be read is refused by the verifier, by name.
+  const auto report = snp::decode_report(evidence.report);
+  const auto table = snp::parse_cert_table(evidence.auxiliary);
+  if (!report || !table) return material;
+  snp::TrustMaterial known = material;
+  if (auto brought = snp::certificates_of(*table)) {
+    std::ranges::move(brought->certificates, std::back_inserter(known.certificates));
+    std::ranges::move(brought->crls, std::back_inserter(known.crls));
+  }
+  COFFER_TRY(auto more, source_->snp(*report, known, config_.snp_require_crl, time));
+  std::ranges::move(more.certificates, std::back_inserter(material.certificates));
+  std::ranges::move(more.crls, std::back_inserter(material.crls));
+  return material;
+}
+
 Result<Verified> EvidenceVerifier::snp(const EvidenceRequest& request, tee::UnixTime time) const {
   COFFER_TRY(const tee::Evidence evidence, evidence::parse_snp(request.evidence));
   // Debugging and migration show in claims, and the policies decide: as with Trustee.
@@ -103,7 +129,8 @@ Result<Verified> EvidenceVerifier::snp(const EvidenceRequest& request, tee::Unix
   want.allow_debug = true;
   want.allow_migrate_ma = true;
   want.require_crl = config_.snp_require_crl;
-  const auto verifier = snp::make_verifier(config_.snp, want);
+  COFFER_TRY(auto material, snp_material(evidence, time));
+  const auto verifier = snp::make_verifier(std::move(material), want);
   const BytesView bound = request.report_data ? BytesView(*request.report_data) : BytesView();
   Verified out{.verdict = verifier->verify(evidence, bound, time),
                .claims = {},
@@ -133,17 +160,24 @@ Result<Verified> EvidenceVerifier::tdx(const EvidenceRequest& request, tee::Unix
     auto& field = want.report_data.emplace();
     std::ranges::copy(*request.report_data, field.begin());
   }
-  COFFER_TRY(const std::string fmspc, fmspc_of(evidence.report));
-  const auto collateral = config_.tdx.find(fmspc);
-  if (collateral == config_.tdx.end()) {
+  COFFER_TRY(const Platform platform, platform_of(evidence.report));
+  const auto given = config_.tdx.find(platform.fmspc);
+  const tdx::CollateralSet* collateral = given == config_.tdx.end() ? nullptr : &given->second;
+  std::shared_ptr<const tdx::CollateralSet> fetched;  // shared: with the source's cache
+  if (collateral == nullptr && source_ != nullptr) {
+    COFFER_TRY(fetched, source_->tdx(platform.fmspc, platform.ca, time));
+    collateral = fetched.get();
+  }
+  if (collateral == nullptr) {
     return fail(Code::kFailedPrecondition,
                 fmt::format("verify tdx evidence: no collateral for the platform's FMSPC {} (give "
-                            "it to the service: verifier.tdx_collateral_dirs)",
-                            fmspc));
+                            "it to the service: verifier.tdx_collateral_dirs, or let it fetch: "
+                            "verifier.tdx_pcs_url)",
+                            platform.fmspc));
   }
   tdx::Evidence input{.quote = evidence.report, .event_log = {}};
   if (!evidence.manifest.empty()) input.event_log = evidence.manifest;
-  Verified out{.verdict = tdx::verify(input, collateral->second, want, time),
+  Verified out{.verdict = tdx::verify(input, *collateral, want, time),
                .claims = {},
                .report_data = {},
                .init_data = {}};

@@ -10,8 +10,10 @@
 
 #include "attestation/protocol/tee_name.h"
 #include "base/error.h"
+#include "tee/attester.h"
 #include "tee/sev-snp/certificates.h"
 #include "tee/sev-snp/expectations.h"
+#include "tee/sev-snp/report.h"
 #include "tee/tdx/collateral_set.h"
 #include "tee/tdx/expectations.h"
 #include "tee/verdict.h"
@@ -43,13 +45,30 @@ struct Verified {
   std::string report_data, init_data;  // hex, of the evidence
 };
 
-// Thread-safe, no I/O.
+// What neither the evidence nor the configuration has, from elsewhere. Thread-safe; may block.
+class EndorsementSource {
+ public:
+  virtual ~EndorsementSource() = default;
+  // What `known` lacks to authenticate this report's key. Believed no more than what evidence
+  // brings.
+  [[nodiscard]] virtual Result<snp::TrustMaterial> snp(const snp::Report& report,
+                                                       const snp::TrustMaterial& known,
+                                                       bool require_crl, tee::UnixTime time) = 0;
+  // `fmspc`: lower-case hex; `ca`: "platform" or "processor". Null: this source has none.
+  [[nodiscard]] virtual Result<std::shared_ptr<const tdx::CollateralSet>> tdx(
+      const std::string& fmspc, const std::string& ca, tee::UnixTime time) = 0;
+};
+
+// Thread-safe, no I/O but that of the source.
 class EvidenceVerifier {
  public:
-  explicit EvidenceVerifier(TrustConfig config) : config_(std::move(config)) {}
+  // `source`, if there is one, must outlive it.
+  explicit EvidenceVerifier(TrustConfig config, EndorsementSource* source = nullptr)
+      : config_(std::move(config)), source_(source) {}
 
   // kUnimplemented names a TEE that we have no verifier of; kFailedPrecondition one that the
-  // configuration does not allow; kInvalidArgument evidence that is none.
+  // configuration does not allow, or whose endorsements cannot be had; kInvalidArgument evidence
+  // that is none; kUnavailable: the source cannot be asked now, and later may help.
   [[nodiscard]] Result<Verified> verify(const EvidenceRequest& request, tee::UnixTime time) const;
   // The names of those that verify() takes.
   [[nodiscard]] std::vector<protocol::Tee> supported() const;
@@ -59,8 +78,12 @@ class EvidenceVerifier {
   [[nodiscard]] Result<Verified> tdx(const EvidenceRequest& request, tee::UnixTime time) const;
   [[nodiscard]] Result<Verified> tpm(const EvidenceRequest& request) const;
   [[nodiscard]] Result<Verified> sample(const EvidenceRequest& request) const;
+  // The configuration's, with what the source has for this report.
+  [[nodiscard]] Result<snp::TrustMaterial> snp_material(const tee::Evidence& evidence,
+                                                        tee::UnixTime time) const;
 
   TrustConfig config_;
+  EndorsementSource* source_;
 };
 
 }  // namespace coffer::appraisal

@@ -64,6 +64,13 @@ Result<Json> policy_input(const Presented& presented, const Verified& verified) 
   return out;
 }
 
+std::vector<std::string> unchecked_of(const Presented& presented) {
+  std::vector<std::string> out;
+  if (!presented.report_data) out.emplace_back("report_data");
+  if (!presented.init_data && !presented.init_data_digest) out.emplace_back("init_data");
+  return out;
+}
+
 }  // namespace
 
 Result<Outcome> AttestationService::attest(const Presented& presented, std::string_view policy_id,
@@ -73,6 +80,7 @@ Result<Outcome> AttestationService::attest(const Presented& presented, std::stri
   Record record = {{"id", outcome.id},
                    {"time", tee::format_rfc3339(now)},
                    {"tee", protocol::tee_name(presented.tee)},
+                   {"fresh", presented.fresh},
                    {"verified", false},
                    {"emulated", false},
                    {"outcome", "refused"},
@@ -95,6 +103,10 @@ Result<Outcome> AttestationService::attest(const Presented& presented, std::stri
     request.init_data_digest = *std::move(digest);
   }
   auto verified = verifier_.verify(request, now);
+  // Nothing was found out: not a refusal, and asking again may help.
+  if (!verified && verified.error().code() == Code::kUnavailable) {
+    return fail(std::move(verified).error());
+  }
   if (!verified) return refused(verified.error().message(), verified.error().to_string());
   const tee::Verdict& verdict = verified->verdict;
   outcome.emulated = verdict.emulated();
@@ -119,7 +131,8 @@ Result<Outcome> AttestationService::appraise(const Presented& presented, std::st
                  .policy_id = std::string(policy_id),
                  .appraisal = std::move(appraisal),
                  .evidence = std::move(input),
-                 .emulated = outcome.emulated};
+                 .emulated = outcome.emulated,
+                 .unchecked = unchecked_of(presented)};
   outcome.status = part.appraisal.status;
   record["status"] = part.appraisal.status;
   record["parts"].push_back(part_record(part));
@@ -128,10 +141,11 @@ Result<Outcome> AttestationService::appraise(const Presented& presented, std::st
   if (const Json missing = missing_of(part.appraisal); !missing.empty()) {
     record["reason"] = fmt::format("reference values not found: {}", missing.dump());
   }
-  COFFER_TRY(outcome.token,
-             signer_.sign(token_claims(
-                 {.attestation_id = outcome.id, .submodules = {std::move(part)}, .now = now},
-                 signer_.settings())));
+  COFFER_TRY(outcome.token, signer_.sign(token_claims({.attestation_id = outcome.id,
+                                                       .submodules = {std::move(part)},
+                                                       .now = now,
+                                                       .fresh = presented.fresh},
+                                                      signer_.settings())));
   COFFER_TRY_VOID(records_.save(outcome.id, record, now));
   return outcome;
 }

@@ -23,6 +23,8 @@ struct Presented {
   // Init data in the plain, or only its digest.
   std::optional<std::string> init_data = std::nullopt;
   std::optional<Bytes> init_data_digest = std::nullopt;
+  // `report_data` binds a challenge of ours, which nobody else can have asked for.
+  bool fresh = false;
 };
 
 struct Outcome {

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "attestation/jose/jwk.h"
+#include "attestation/reference_values/corim.h"
 #include "base/bytes.h"
+#include "base/fd.h"
 #include "tests/attestation/kbs/running_kbs.h"
 
 namespace coffer {
@@ -86,6 +89,31 @@ TEST(KbsAdmin, ReferenceValuesHaveRevisions) {
   EXPECT_EQ(kbs().admin("GET", "/kbs/v0/reference-values").json()["values"].size(), 1U);
   EXPECT_GE(kbs().admin("GET", "/kbs/v0/reference-values/history").json().size(), 4U);
   EXPECT_EQ(set("{\"a\": null}").status, 400);
+}
+
+TEST(KbsAdmin, ASignedCorimIsTakenOnItsSignersWord) {
+  const auto key = *jose::PrivateKey::generate(jose::KeyType::kEcP384);
+  const auto other = *jose::PrivateKey::generate(jose::KeyType::kEcP384);
+  const std::string file = ::testing::TempDir() + "/coffer-kbs-test-vendor.pem";
+  ASSERT_TRUE(write_file(file, *key.public_key().to_pem()));
+  const auto mine = RunningKbs::start("[reference_values]\ntrusted_keys = [\"" + file +
+                                      "\"]\nrequire_signature = true\n");
+  const auto corim = [&](const jose::PrivateKey* by) {
+    const auto now = static_cast<tee::UnixTime>(::time(nullptr));
+    const auto bytes = rv::write_corim(
+        {{"mr_td", {"00ff"}}},
+        {.id = "image", .not_before = now - 10, .not_after = now + 1000, .signer = "vendor"}, by);
+    return mine->admin("POST", "/kbs/v0/reference-value", std::string(as_text(*bytes)));
+  };
+  EXPECT_EQ(corim(nullptr).status, 401);
+  EXPECT_EQ(corim(&other).status, 401);
+  EXPECT_EQ(mine->admin("POST", "/kbs/v0/reference-value", R"({"a": 1})").status, 401);
+  const auto taken = corim(&key);
+  ASSERT_EQ(taken.status, 200) << taken.body;
+  const auto all = mine->admin("GET", "/kbs/v0/reference-values").json();
+  ASSERT_EQ(all["values"].size(), 1U);
+  EXPECT_EQ(all["values"][0]["value"], nlohmann::json::array({"00ff"}));
+  EXPECT_EQ(all["values"][0]["provenance"]["signer"], *jose::jwk_thumbprint(key.public_key()));
 }
 
 TEST(KbsAdmin, WhatWasAcknowledgedSurvivesKill9) {

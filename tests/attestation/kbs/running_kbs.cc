@@ -63,9 +63,18 @@ void RunningKbs::launch() {
     ::_exit(127);
   }
   ::close(out[1]);
-  std::string line;
-  char c = 0;
-  while (::read(out[0], &c, 1) == 1 && c != '\n') line += c;
+  const auto read_line = [&] {
+    std::string text;
+    char c = 0;
+    while (::read(out[0], &c, 1) == 1 && c != '\n') text += c;
+    return text;
+  };
+  std::string line = read_line();
+  constexpr std::string_view kGrpc = "attestation service on ";
+  if (line.starts_with(kGrpc)) {
+    grpc_ = line.substr(kGrpc.size());
+    line = read_line();
+  }
   ::close(out[0]);
   constexpr std::string_view kHead = "listening on ";
   check(line.starts_with(kHead), "coffer-kbs did not start: " + file(folder_ + "/log"));
@@ -106,13 +115,17 @@ RunningKbs::Reply RunningKbs::anyone(const std::string& method, const std::strin
   return {.status = reply->status, .body = reply->body};
 }
 
-RunningKbs::Reply RunningKbs::admin(const std::string& method, const std::string& path,
-                                    const std::string& body) {
+std::string RunningKbs::admin_token() const {
   const auto key = jose::PrivateKey::from_pem(file(folder_ + "/admin.key"));
   check(key.has_value(), "read admin.key");
   const auto token = kbs::make_admin_token(*key, "tester", now());
   check(token.has_value(), "make a token");
-  return anyone(method, path, body, {{"Authorization", "Bearer " + *token}});
+  return *token;
+}
+
+RunningKbs::Reply RunningKbs::admin(const std::string& method, const std::string& path,
+                                    const std::string& body) {
+  return anyone(method, path, body, {{"Authorization", "Bearer " + admin_token()}});
 }
 
 RunningKbs::Reply RunningKbs::set_resource_policy(const std::string& rego) {

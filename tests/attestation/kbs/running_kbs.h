@@ -22,6 +22,10 @@ class RunningKbs {
   RunningKbs& operator=(const RunningKbs&) = delete;
 
   [[nodiscard]] const std::string& url() const { return url_; }
+  // Of the attestation service; empty unless `extra` has asked for it.
+  [[nodiscard]] const std::string& grpc() const { return grpc_; }
+  // A bearer token of the administrator, of now.
+  [[nodiscard]] std::string admin_token() const;
   [[nodiscard]] const std::string& folder() const { return folder_; }
   [[nodiscard]] std::string certificate() const;
   [[nodiscard]] pid_t pid() const { return pid_; }
@@ -49,7 +53,7 @@ class RunningKbs {
   RunningKbs() = default;
   void launch();
 
-  std::string folder_, url_;
+  std::string folder_, url_, grpc_;
   pid_t pid_ = -1;
 };
 

@@ -38,12 +38,13 @@ class SnpSource final : public client::EvidenceSource {
     COFFER_TRY(const Bytes signed_report, amd().sign(report));
     last = *evidence::make_snp({.tee = "snp",
                                 .report = signed_report,
-                                .auxiliary = amd().certificate_table(),
+                                .auxiliary = bare ? Bytes() : amd().certificate_table(),
                                 .manifest = {}});
     return last;
   }
   std::function<void(snp::Report&)> change;
   bool other_nonce = false;
+  bool bare = false;  // the host hands over no certificates
   Json last;
 };
 
