@@ -55,8 +55,8 @@ Result<Bytes> decode(std::string_view in, const std::array<std::int8_t, 256>& in
   if (in.size() % 4 == 1) {
     return fail(Code::kInvalidArgument, "decode base64: length leaves a lone character");
   }
-  Bytes out;
-  out.reserve(in.size() / 4 * 3 + 2);
+  Bytes out(in.size() * 3 / 4);  // a lone character is refused, so this is exact
+  auto* at = out.data();
   std::uint32_t buffer = 0;
   unsigned bits = 0;
   for (std::size_t i = 0; i < in.size(); ++i) {
@@ -69,7 +69,7 @@ Result<Bytes> decode(std::string_view in, const std::array<std::int8_t, 256>& in
     bits += 6;
     if (bits >= 8) {
       bits -= 8;
-      out.push_back(static_cast<std::uint8_t>(buffer >> bits));
+      *at++ = static_cast<std::uint8_t>(buffer >> bits);
     }
   }
   if ((buffer & ((1U << bits) - 1)) != 0) {
@@ -92,11 +92,11 @@ std::string_view as_text(BytesView bytes) {
 Bytes to_bytes(std::string_view text) { return {text.begin(), text.end()}; }
 
 std::string to_hex(BytesView bytes) {
-  std::string out;
-  out.reserve(bytes.size() * 2);
+  std::string out(bytes.size() * 2, '\0');
+  char* at = out.data();
   for (const std::uint8_t byte : bytes) {
-    out += kHex[byte >> 4U];
-    out += kHex[byte & 0xFU];
+    *at++ = kHex[byte >> 4U];
+    *at++ = kHex[byte & 0xFU];
   }
   return out;
 }

@@ -2,6 +2,8 @@
 
 #include <openssl/evp.h>
 
+#include <array>
+
 #include "base/error.h"
 #include "base/openssl.h"
 
@@ -22,6 +24,16 @@ const char* openssl_name(HashAlgorithm algorithm) {
   return "";
 }
 
+// Looked up once: for a short message the lookup takes longer than the hash. Never written to.
+const EVP_MD* fetched(HashAlgorithm algorithm) {
+  const auto fetch = [](HashAlgorithm wanted) {
+    return openssl::Ptr<EVP_MD, EVP_MD_free>(EVP_MD_fetch(nullptr, openssl_name(wanted), nullptr));
+  };
+  static const std::array kHashes{fetch(HashAlgorithm::kSha1), fetch(HashAlgorithm::kSha256),
+                                  fetch(HashAlgorithm::kSha384), fetch(HashAlgorithm::kSha512)};
+  return kHashes.at(static_cast<std::size_t>(algorithm)).get();
+}
+
 }  // namespace
 
 std::size_t digest_size(HashAlgorithm algorithm) {
@@ -39,18 +51,18 @@ std::size_t digest_size(HashAlgorithm algorithm) {
 }
 
 struct Hasher::State {
-  openssl::Ptr<EVP_MD, EVP_MD_free> md;
+  const EVP_MD* md = nullptr;
   openssl::MdContext context;
   std::size_t size = 0;
 };
 
 Hasher::Hasher(HashAlgorithm algorithm) : state_(std::make_unique<State>()) {
-  state_->md.reset(EVP_MD_fetch(nullptr, openssl_name(algorithm), nullptr));
+  state_->md = fetched(algorithm);
   state_->context.reset(EVP_MD_CTX_new());
   state_->size = digest_size(algorithm);
   // The default provider always has these hashes; without it nothing can be verified at all.
-  check(state_->md && state_->context &&
-            EVP_DigestInit_ex2(state_->context.get(), state_->md.get(), nullptr) == 1,
+  check(state_->md != nullptr && state_->context &&
+            EVP_DigestInit_ex2(state_->context.get(), state_->md, nullptr) == 1,
         "OpenSSL offers no SHA-2");
 }
 Hasher::Hasher(Hasher&&) noexcept = default;
@@ -65,7 +77,7 @@ Hasher& Hasher::update(BytesView bytes) {
 void Hasher::finish(std::span<std::uint8_t> out) {
   check(out.size() >= state_->size, "hash output too small");
   check(EVP_DigestFinal_ex(state_->context.get(), out.data(), nullptr) == 1 &&
-            EVP_DigestInit_ex2(state_->context.get(), state_->md.get(), nullptr) == 1,
+            EVP_DigestInit_ex2(state_->context.get(), state_->md, nullptr) == 1,
         "hash finish");
 }
 

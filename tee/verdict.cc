@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 namespace coffer::tee {
 namespace {
 
+constexpr std::size_t kUsualChecks = 80;
 constexpr std::size_t kCell = 48;
 constexpr std::string_view kWaived = "any (waived)";
 
@@ -32,7 +34,9 @@ std::string row(const Check& check, std::size_t width) {
 }  // namespace
 
 Verdict::Verdict(std::string_view tee)
-    : tee_(tee), claims_(std::make_unique<nlohmann::json>(nlohmann::json::object())) {}
+    : tee_(tee), claims_(std::make_unique<nlohmann::json>(nlohmann::json::object())) {
+  checks_.reserve(kUsualChecks);
+}
 Verdict::Verdict(const Verdict& other)
     : tee_(other.tee_),
       emulated_(other.emulated_),
@@ -49,6 +53,10 @@ Verdict::~Verdict() = default;
 bool Verdict::add(Check check) {
   checks_.push_back(std::move(check));
   return checks_.back().ok;
+}
+
+void Verdict::add_all(std::vector<Check> checks) {
+  std::move(checks.begin(), checks.end(), std::back_inserter(checks_));
 }
 
 bool Verdict::add(std::string_view name, bool ok, std::string_view expected, std::string_view found,

@@ -32,6 +32,7 @@ class Verdict {
 
   // Adds a check and returns its `ok`, so that dependent checks can follow.
   bool add(Check check);
+  void add_all(std::vector<Check> checks);
   bool add(std::string_view name, bool ok, std::string_view expected, std::string_view found,
            std::string_view source);
   // `found == expected` decides.

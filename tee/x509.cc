@@ -212,6 +212,12 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+const Extension* find_extension(const std::vector<Extension>& extensions, std::string_view oid) {
+  const auto at = std::find_if(extensions.begin(), extensions.end(),
+                               [&](const Extension& e) { return e.oid == oid; });
+  return at == extensions.end() ? nullptr : &*at;
+}
+
 template <typename T>
 Result<T> in_context(Result<T> result, std::string_view what) {
   if (!result) return fail(std::move(result.error()).with_context(std::string(what)));
@@ -238,94 +244,91 @@ std::string Name::to_text() const {
 
 Result<Certificate> Certificate::from_der(BytesView der) {
   if (der.size() > kMaxCertificate) return bad("parse certificate: more than 64 KiB");
-  Certificate certificate;
-  certificate.der_ = copy(der);
-  if (auto status = in_context(certificate.parse(), "parse certificate"); !status) {
+  auto fields = std::make_shared<Fields>();
+  fields->der = copy(der);
+  fields->fingerprint = sha256(der);
+  if (auto status = in_context(fields->parse(), "parse certificate"); !status) {
     return fail(std::move(status.error()));
   }
-  return certificate;
+  return Certificate(std::move(fields));
 }
 
-Status Certificate::parse() {
-  DerReader outer(der_, "certificate");
+Status Certificate::Fields::parse() {
+  DerReader outer(der, "certificate");
   COFFER_TRY(DerReader fields, outer.enter(DerTag::kSequence));
   COFFER_TRY_VOID(outer.expect_end());
-  COFFER_TRY(const DerValue tbs, fields.next());
-  if (!tbs.is(DerTag::kSequence)) return bad("body is no SEQUENCE");
-  tbs_ = copy(tbs.whole);
+  COFFER_TRY(const DerValue body, fields.next());
+  if (!body.is(DerTag::kSequence)) return bad("body is no SEQUENCE");
+  tbs = body.whole;
   BytesView inner_algorithm;
-  COFFER_TRY_VOID(parse_tbs(tbs.content, inner_algorithm));
+  COFFER_TRY_VOID(parse_tbs(body.content, inner_algorithm));
   COFFER_TRY(const BytesView algorithm, read_algorithm(fields));
   if (!std::ranges::equal(algorithm, inner_algorithm)) return bad("algorithm identifiers differ");
-  COFFER_TRY(scheme_, read_scheme(algorithm));
-  COFFER_TRY(signature_, read_signature(fields));
+  COFFER_TRY(scheme, read_scheme(algorithm));
+  COFFER_TRY(signature, read_signature(fields));
   return fields.expect_end();
 }
 
-Status Certificate::parse_tbs(BytesView tbs, BytesView& algorithm) {
-  DerReader fields(tbs, "certificate body");
+Status Certificate::Fields::parse_tbs(BytesView bytes, BytesView& algorithm) {
+  DerReader fields(bytes, "certificate body");
   COFFER_TRY(const DerValue version, fields.next());
   if (version.tag != kContext0) return bad("no version, want 3");
   DerReader version_reader(version.content, "version");
   COFFER_TRY(const std::uint64_t number, version_reader.unsigned_integer());
   if (number != 2) return bad(fmt::format("version {}, want 3", number + 1));
-  COFFER_TRY(const BytesView serial, fields.expect(DerTag::kInteger));
-  COFFER_TRY(serial_, in_context(magnitude(serial, kMaxSerial), "serial number"));
+  COFFER_TRY(const BytesView number_bytes, fields.expect(DerTag::kInteger));
+  COFFER_TRY(serial, in_context(magnitude(number_bytes, kMaxSerial), "serial number"));
   COFFER_TRY(algorithm, read_algorithm(fields));
-  COFFER_TRY(issuer_, read_name(fields));
+  COFFER_TRY(issuer, read_name(fields));
   COFFER_TRY(DerReader validity, fields.enter(DerTag::kSequence));
-  COFFER_TRY(not_before_, read_time(validity));
-  COFFER_TRY(not_after_, read_time(validity));
+  COFFER_TRY(not_before, read_time(validity));
+  COFFER_TRY(not_after, read_time(validity));
   COFFER_TRY_VOID(validity.expect_end());
-  COFFER_TRY(subject_, read_name(fields));
-  COFFER_TRY(const DerValue spki, fields.next());
-  spki_ = copy(spki.whole);
-  COFFER_TRY(key_, PublicKey::from_spki(spki_));
+  COFFER_TRY(subject, read_name(fields));
+  COFFER_TRY(const DerValue key_info, fields.next());
+  spki = copy(key_info.whole);
+  COFFER_TRY(key, PublicKey::from_spki(spki));
   while (!fields.at_end()) {
     COFFER_TRY(const DerValue value, fields.next());
-    if (value.tag == kContext3 && fields.at_end()) return parse_extensions(value.content);
+    if (value.tag == kContext3 && fields.at_end()) {
+      COFFER_TRY(extensions, read_extensions(value.content));
+      return read_known_extensions();
+    }
     if (value.tag != kIssuerUid && value.tag != kSubjectUid) return bad("unknown field in body");
   }
   return {};
 }
 
-Status Certificate::parse_extensions(BytesView bytes) {
-  COFFER_TRY(extensions_, read_extensions(bytes));
-  return read_known_extensions();
-}
-
-Status Certificate::read_known_extensions() {
-  if (const Extension* constraints = extension(kBasicConstraints)) {
+Status Certificate::Fields::read_known_extensions() {
+  if (const Extension* constraints = find_extension(extensions, kBasicConstraints)) {
     DerReader outer(constraints->value, "basicConstraints");
     COFFER_TRY(DerReader fields, outer.enter(DerTag::kSequence));
     COFFER_TRY_VOID(outer.expect_end());
     if (!fields.at_end()) {
-      COFFER_TRY(is_ca_, fields.boolean());
+      COFFER_TRY(is_ca, fields.boolean());
     }
     if (!fields.at_end()) {
-      COFFER_TRY(path_length_, fields.unsigned_integer());
+      COFFER_TRY(path_length, fields.unsigned_integer());
     }
     COFFER_TRY_VOID(fields.expect_end());
   }
-  if (const Extension* usage = extension(kKeyUsage)) {
+  if (const Extension* usage = find_extension(extensions, kKeyUsage)) {
     DerReader outer(usage->value, "keyUsage");
     COFFER_TRY(const BytesView bits, outer.expect(DerTag::kBitString));
     COFFER_TRY_VOID(outer.expect_end());
-    key_cert_sign_ = bit(bits, 5);
-    crl_sign_ = bit(bits, 6);
+    key_cert_sign = bit(bits, 5);
+    crl_sign = bit(bits, 6);
   }
   return {};
 }
 
 const Extension* Certificate::extension(std::string_view oid) const {
-  const auto at = std::find_if(extensions_.begin(), extensions_.end(),
-                               [&](const Extension& e) { return e.oid == oid; });
-  return at == extensions_.end() ? nullptr : &*at;
+  return find_extension(fields_->extensions, oid);
 }
 
 std::vector<std::string> Certificate::unknown_critical_extensions() const {
   std::vector<std::string> out;
-  for (const auto& extension : extensions_) {
+  for (const auto& extension : fields_->extensions) {
     const bool known = extension.oid == kBasicConstraints || extension.oid == kKeyUsage ||
                        extension.oid == kExtKeyUsage;
     if (extension.critical && !known) out.push_back(extension.oid);
@@ -334,7 +337,7 @@ std::vector<std::string> Certificate::unknown_critical_extensions() const {
 }
 
 bool Certificate::signature_by(const PublicKey& issuer) const {
-  return issuer.verify(scheme_, tbs_, signature_);
+  return issuer.verify(fields_->scheme, fields_->tbs, fields_->signature);
 }
 
 Result<Crl> Crl::from_der(BytesView der) {

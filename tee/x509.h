@@ -5,6 +5,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -51,61 +52,68 @@ class Certificate {
   // (RFC 5280 section 4.2); the two algorithm identifiers must be equal (section 4.1.1.2).
   [[nodiscard]] static Result<Certificate> from_der(BytesView der);
 
-  [[nodiscard]] const Bytes& der() const { return der_; }
+  [[nodiscard]] const Bytes& der() const { return fields_->der; }
   // SHA-256 of the DER.
-  [[nodiscard]] Digest256 fingerprint() const { return sha256(der_); }
+  [[nodiscard]] const Digest256& fingerprint() const { return fields_->fingerprint; }
   // SHA-256 of the DER SubjectPublicKeyInfo.
-  [[nodiscard]] Digest256 spki_digest() const { return sha256(spki_); }
+  [[nodiscard]] Digest256 spki_digest() const { return sha256(fields_->spki); }
 
-  [[nodiscard]] const Name& subject() const { return subject_; }
-  [[nodiscard]] const Name& issuer() const { return issuer_; }
-  [[nodiscard]] const Serial& serial() const { return serial_; }
-  [[nodiscard]] UnixTime not_before() const { return not_before_; }
-  [[nodiscard]] UnixTime not_after() const { return not_after_; }
+  [[nodiscard]] const Name& subject() const { return fields_->subject; }
+  [[nodiscard]] const Name& issuer() const { return fields_->issuer; }
+  [[nodiscard]] const Serial& serial() const { return fields_->serial; }
+  [[nodiscard]] UnixTime not_before() const { return fields_->not_before; }
+  [[nodiscard]] UnixTime not_after() const { return fields_->not_after; }
   [[nodiscard]] bool valid_at(UnixTime time) const {
-    return not_before_ <= time && time <= not_after_;
+    return fields_->not_before <= time && time <= fields_->not_after;
   }
 
-  [[nodiscard]] const std::vector<Extension>& extensions() const { return extensions_; }
+  [[nodiscard]] const std::vector<Extension>& extensions() const { return fields_->extensions; }
   // nullptr when absent.
   [[nodiscard]] const Extension* extension(std::string_view oid) const;
   // Object identifiers of critical extensions other than basicConstraints, keyUsage and
   // extKeyUsage, which this class understands.
   [[nodiscard]] std::vector<std::string> unknown_critical_extensions() const;
   // basicConstraints (section 4.2.1.9); absent means no CA.
-  [[nodiscard]] bool is_ca() const { return is_ca_; }
-  [[nodiscard]] std::optional<std::uint64_t> path_length() const { return path_length_; }
+  [[nodiscard]] bool is_ca() const { return fields_->is_ca; }
+  [[nodiscard]] std::optional<std::uint64_t> path_length() const { return fields_->path_length; }
   // keyUsage keyCertSign (section 4.2.1.3); nothing when the extension is absent.
-  [[nodiscard]] std::optional<bool> may_sign_certificates() const { return key_cert_sign_; }
-  [[nodiscard]] std::optional<bool> may_sign_crls() const { return crl_sign_; }
+  [[nodiscard]] std::optional<bool> may_sign_certificates() const { return fields_->key_cert_sign; }
+  [[nodiscard]] std::optional<bool> may_sign_crls() const { return fields_->crl_sign; }
 
-  [[nodiscard]] SignatureScheme scheme() const { return scheme_; }
-  [[nodiscard]] const PublicKey& public_key() const { return *key_; }
+  [[nodiscard]] SignatureScheme scheme() const { return fields_->scheme; }
+  [[nodiscard]] const PublicKey& public_key() const { return *fields_->key; }
   // The signature verifies with the issuer's key. Nothing else is looked at.
   [[nodiscard]] bool signature_by(const PublicKey& issuer) const;
   // Our issuer name is its subject name, octet for octet.
   [[nodiscard]] bool names_issuer(const Certificate& issuer) const {
-    return issuer_.der == issuer.subject_.der;
+    return fields_->issuer.der == issuer.fields_->subject.der;
   }
-  [[nodiscard]] bool is_self_issued() const { return issuer_.der == subject_.der; }
+  [[nodiscard]] bool is_self_issued() const { return fields_->issuer.der == fields_->subject.der; }
 
  private:
-  Certificate() = default;
-  [[nodiscard]] Status parse();
-  [[nodiscard]] Status parse_tbs(BytesView tbs, BytesView& algorithm);
-  [[nodiscard]] Status parse_extensions(BytesView bytes);
-  [[nodiscard]] Status read_known_extensions();
+  struct Fields {
+    Bytes der, spki, signature;
+    BytesView tbs;  // of `der`
+    Digest256 fingerprint{};
+    Name subject, issuer;
+    Serial serial;
+    UnixTime not_before = 0, not_after = 0;
+    std::vector<Extension> extensions;
+    bool is_ca = false;
+    std::optional<std::uint64_t> path_length;
+    std::optional<bool> key_cert_sign, crl_sign;
+    SignatureScheme scheme = SignatureScheme::kUnknown;
+    std::optional<PublicKey> key;  // always there once parsed
 
-  Bytes der_, tbs_, spki_, signature_;
-  Name subject_, issuer_;
-  Serial serial_;
-  UnixTime not_before_ = 0, not_after_ = 0;
-  std::vector<Extension> extensions_;
-  bool is_ca_ = false;
-  std::optional<std::uint64_t> path_length_;
-  std::optional<bool> key_cert_sign_, crl_sign_;
-  SignatureScheme scheme_ = SignatureScheme::kUnknown;
-  std::optional<PublicKey> key_;  // always there once parsed
+    [[nodiscard]] Status parse();
+    [[nodiscard]] Status parse_tbs(BytesView bytes, BytesView& algorithm);
+    [[nodiscard]] Status read_known_extensions();
+  };
+  explicit Certificate(std::shared_ptr<const Fields> fields) : fields_(std::move(fields)) {}
+
+  // Shared: never written to once parsed, and chains are put together from the same few
+  // certificates again and again.
+  std::shared_ptr<const Fields> fields_;
 };
 
 class Crl {

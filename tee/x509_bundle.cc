@@ -79,10 +79,8 @@ Status BundleParser::add_crl(BytesView der) {
 }
 
 Status BundleParser::block(std::string_view label, std::string_view body) {
-  std::string packed;
-  packed.reserve(body.size());
-  std::copy_if(body.begin(), body.end(), std::back_inserter(packed),
-               [](char c) { return !is_space(c); });
+  std::string packed(body);
+  std::erase_if(packed, is_space);
   auto der = from_base64(packed);
   if (!der) return bad(fmt::format("PEM block is not base64: {}", der.error().message()));
   if (label == "CERTIFICATE") return add_certificate(*der);

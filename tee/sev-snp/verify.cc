@@ -199,7 +199,7 @@ tee::Verdict verify_endorsed(BytesView bytes, const Endorsement& endorsement,
   verdict.set_emulated(endorsement.emulated);
   verdict.add_equal("report.length", fmt::to_string(kReportSize), fmt::to_string(bytes.size()),
                     kAbiReport);
-  for (const auto& check : endorsement.checks) verdict.add(check);
+  verdict.add_all(endorsement.checks);
   check_window(endorsement, time, verdict);
   const auto report = decode_report(bytes);
   if (!report) return verdict;

@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, 4> kNameOids = {"2.5.4.10", "2.5.4.7", "2
 
 tee::Check check(std::string_view prefix, std::string_view what, bool ok, std::string expected,
                  std::string found, std::string_view source) {
-  return {.name = fmt::format("{}.{}", prefix, what),
+  return {.name = std::string(prefix).append(".").append(what),
           .ok = ok,
           .expected = std::move(expected),
           .found = std::move(found),

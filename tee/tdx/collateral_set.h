@@ -2,11 +2,13 @@
 // quotes and times.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "tee/tdx/chain.h"
 #include "tee/tdx/collateral.h"
+#include "tee/tdx/pck_chains.h"
 #include "tee/tdx/trust.h"
 #include "tee/x509.h"
 
@@ -56,6 +58,11 @@ class CollateralSet {
   [[nodiscard]] const std::vector<tee::Certificate>& crl_issuer_chain() const {
     return crl_issuer_chain_;
   }
+  // The chain that a quote carries (pck_chains.h); of platforms seen before it is at hand.
+  // Thread-safe.
+  [[nodiscard]] Result<std::shared_ptr<const PckChain>> read_pck_chain(BytesView pem) const {
+    return pck_chains_->read(pem, crl_issuer_chain_);
+  }
 
  private:
   CollateralSet() = default;
@@ -75,6 +82,8 @@ class CollateralSet {
   std::vector<tee::Certificate> tcb_chain_, crl_issuer_chain_;
   std::optional<tee::Crl> root_crl_, pck_crl_;
   std::optional<tee::Certificate> known_pck_ca_;
+  // On the heap: its lock does not move.
+  std::unique_ptr<PckChains> pck_chains_ = std::make_unique<PckChains>();
 };
 
 }  // namespace coffer::tdx

@@ -16,11 +16,9 @@ inline constexpr std::string_view kQuoteSpec =
     "Intel TDX DCAP Quote Library rev. 0.9, appendix A.3";
 inline constexpr std::string_view kExpectation = "expectation";
 
-// verify_platform.cc: whose key signed, and does Intel vouch for it? The PCK extension, when the
-// certificate could be read.
-std::optional<PckExtension> check_pck(const Quote& quote, const CollateralSet& collateral,
-                                      const Expectations& want, tee::UnixTime time,
-                                      tee::Verdict& verdict, Chain chain);
+// verify_platform.cc: whose key signed, and does Intel vouch for it?
+void check_pck(const PckChain& chain, const CollateralSet& collateral, const Expectations& want,
+               tee::UnixTime time, tee::Verdict& verdict);
 void check_signatures(const Quote& quote, Chain chain, tee::Verdict& verdict);
 void check_crls(const CollateralSet& collateral, const Expectations& want, Chain chain,
                 tee::Verdict& verdict);

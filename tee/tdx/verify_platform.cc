@@ -44,30 +44,20 @@ bool have_crl(const tee::Crl* crl, std::string_view name, const Expectations& wa
 
 }  // namespace
 
-std::optional<PckExtension> check_pck(const Quote& quote, const CollateralSet& collateral,
-                                      const Expectations& want, tee::UnixTime time,
-                                      tee::Verdict& verdict, Chain chain) {
-  static_cast<void>(quote);
-  for (const auto& check :
-       chain_checks(pck_chain_spec(), chain, collateral.anchors(), collateral.known_pck_ca())) {
-    verdict.add(check);
-  }
-  if (chain.empty()) return std::nullopt;
+void check_pck(const PckChain& read, const CollateralSet& collateral, const Expectations& want,
+               tee::UnixTime time, tee::Verdict& verdict) {
+  const Chain chain(read.certificates);
+  const auto& pck = read.pck;
+  verdict.add_all(
+      chain_checks(pck_chain_spec(), chain, collateral.anchors(), collateral.known_pck_ca()));
   verdict.add(validity_check(pck_chain_spec(), chain, time));
-  const tee::Extension* extension = chain.front().extension(kSgxExtensionOid);
-  auto pck = extension == nullptr
-                 ? Result<PckExtension>(fail(Code::kNotFound, "the leaf has no SGX extension"))
-                 : parse_pck_extension(extension->value);
-  if (!verdict.add("pck.sgx_extension", pck.has_value(), "well-formed",
-                   pck ? "well-formed" : pck.error().to_string(), kPckProfile)) {
-    return std::nullopt;
-  }
-  if (want.trusted_ppids) {
+  verdict.add("pck.sgx_extension", pck.has_value(), "well-formed",
+              pck ? "well-formed" : pck.error().to_string(), kPckProfile);
+  if (pck && want.trusted_ppids) {
     verdict.add("expect.ppid",
                 std::ranges::find(*want.trusted_ppids, pck->ppid) != want.trusted_ppids->end(),
                 "one of trusted_ppids", to_hex(pck->ppid), kExpectation);
   }
-  return *std::move(pck);
 }
 
 void check_crls(const CollateralSet& collateral, const Expectations& want, Chain chain,
@@ -85,18 +75,16 @@ void check_crls(const CollateralSet& collateral, const Expectations& want, Chain
   if (known != nullptr && known->der() == ca.der()) {
     verdict.add("pck_crl.signature", true, "by the quote's PCK CA", "verifies", kCrlRule);
   } else {
-    for (const auto& check : crl_checks("pck_crl", crl, ca)) verdict.add(check);
+    verdict.add_all(crl_checks("pck_crl", crl, ca));
   }
   verdict.add(not_revoked_check("pck.not_revoked", crl, chain.front()));
 }
 
 void check_signatures(const Quote& quote, Chain chain, tee::Verdict& verdict) {
-  if (!chain.empty()) {
-    const bool ok =
-        verify_raw(chain.front().public_key(), quote.qe_report, quote.qe_report_signature);
-    verdict.add("qe.report_signature", ok, "by the PCK certificate's key", verifies(ok),
-                kQuoteSignature);
-  }
+  const bool by_pck =
+      verify_raw(chain.front().public_key(), quote.qe_report, quote.qe_report_signature);
+  verdict.add("qe.report_signature", by_pck, "by the PCK certificate's key", verifies(by_pck),
+              kQuoteSignature);
   verdict.add_equal("qe.report_data", to_hex(qe_report_data(quote)), to_hex(quote.qe.report_data),
                     kQuoteSignature);
   const auto key =
