@@ -9,4 +9,9 @@ void SecretBytes::wipe() {
   bytes_.clear();
 }
 
+void wipe(std::string& text) {
+  explicit_bzero(text.data(), text.size());
+  text.clear();
+}
+
 }  // namespace coffer

@@ -1,6 +1,7 @@
 // Secret bytes: moved, never copied, never printed, wiped when they go.
 #pragma once
 
+#include <string>
 #include <utility>
 
 #include "base/bytes.h"
@@ -32,5 +33,8 @@ class SecretBytes {
  private:
   Bytes bytes_;
 };
+
+// For text that a library hands us. Leaves it empty.
+void wipe(std::string& text);
 
 }  // namespace coffer

@@ -19,12 +19,20 @@ struct RuntimeEvent {
   std::string domain, operation, content;
   std::optional<std::uint64_t> register_index;
 };
+// kInvalidArgument for a blank or a line break where there may be none.
+[[nodiscard]] Status check_event(const RuntimeEvent& event);
+
+// Of what evidence can bind as it is.
+inline constexpr std::size_t kMaxRuntimeData = 64;
+[[nodiscard]] Status check_runtime_data(BytesView data);
 
 // Arguments are owned: a coroutine outlives its caller's temporaries.
 class Backend {
  public:
   virtual ~Backend() = default;
   [[nodiscard]] virtual Task<Result<SecretBytes>> resource(protocol::ResourceUri uri) = 0;
+  // What a sealed secret holds (sealed_secret.h).
+  [[nodiscard]] virtual Task<Result<SecretBytes>> unseal(std::string sealed) = 0;
   // `type` "kbs": JSON {"token", "tee_keypair": PEM}.
   [[nodiscard]] virtual Task<Result<SecretBytes>> token(std::string type) = 0;
   // Evidence JSON that binds `runtime_data`, 1 to 64 bytes, as they are.

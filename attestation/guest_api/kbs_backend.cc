@@ -11,14 +11,28 @@ namespace coffer::guest_api {
 
 struct KbsBackend::State {
   State(client::KbsClient made, std::unique_ptr<client::EvidenceSource> evidence_source,
-        AllowResource allow_resource)
+        SecretRules secret_rules)
       : source(std::move(evidence_source)),
         client(std::move(made)),
-        allow(std::move(allow_resource)) {}
+        rules(std::move(secret_rules)) {}
 
   std::unique_ptr<client::EvidenceSource> source;  // outlives the client
   client::KbsClient client;
-  AllowResource allow;
+  SecretRules rules;
+
+  // On the thread.
+  Result<SecretBytes> fetch(const protocol::ResourceUri& uri) {
+    if (!rules.other_broker) return client.get_resource(uri);
+    COFFER_TRY(std::string token, client.token());
+    COFFER_TRY(std::string pem, client.key().to_pem());
+    auto key = jose::PrivateKey::from_pem(pem);
+    wipe(pem);
+    if (!key) return fail(std::move(key).error());
+    COFFER_TRY(auto other, client::KbsClient::make_with_token(*rules.other_broker, std::move(token),
+                                                              *std::move(key)));
+    return other.get_resource(uri);
+  }
+
   asio::thread_pool thread{1};
 };
 
@@ -41,8 +55,8 @@ Task<Result<T>> on_thread(asio::thread_pool& thread, std::function<Result<T>()> 
 }  // namespace
 
 KbsBackend::KbsBackend(client::KbsClient client, std::unique_ptr<client::EvidenceSource> source,
-                       AllowResource allow)
-    : state_(std::make_shared<State>(std::move(client), std::move(source), std::move(allow))) {}
+                       SecretRules rules)
+    : state_(std::make_shared<State>(std::move(client), std::move(source), std::move(rules))) {}
 
 KbsBackend::~KbsBackend() { state_->thread.join(); }
 
@@ -56,14 +70,16 @@ Task<Result<std::string>> KbsBackend::attest() {
 }
 
 Task<Result<SecretBytes>> KbsBackend::resource(protocol::ResourceUri uri) {
-  std::function<Result<SecretBytes>()> work = [state = state_,
-                                               uri = std::move(uri)]() -> Result<SecretBytes> {
-    if (state->allow && !state->allow(uri)) {
-      return fail(Code::kPermissionDenied,
-                  fmt::format("get resource '{}': the agent's policy does not allow it",
-                              uri.request_path()));
-    }
-    return state->client.get_resource(uri);
+  std::function<Result<SecretBytes>()> work =
+      [state = state_, uri = std::move(uri)]() -> Result<SecretBytes> { return state->fetch(uri); };
+  return on_thread<SecretBytes>(state_->thread, std::move(work));
+}
+
+Task<Result<SecretBytes>> KbsBackend::unseal(std::string sealed) {
+  std::function<Result<SecretBytes>()> work =
+      [state = state_, sealed = std::move(sealed)]() -> Result<SecretBytes> {
+    const auto fetch = [&state](const protocol::ResourceUri& uri) { return state->fetch(uri); };
+    return guest_api::unseal(sealed, fetch, state->rules.unseal);
   };
   return on_thread<SecretBytes>(state_->thread, std::move(work));
 }
@@ -76,8 +92,9 @@ Task<Result<SecretBytes>> KbsBackend::token(std::string type) {
                   fmt::format("get token: type '{}' is not supported; kbs is", type));
     }
     COFFER_TRY(const std::string token, state->client.token());
-    COFFER_TRY(const std::string pem, state->client.key().to_pem());
+    COFFER_TRY(std::string pem, state->client.key().to_pem());
     const nlohmann::ordered_json out = {{"token", token}, {"tee_keypair", pem}};
+    wipe(pem);
     return SecretBytes(to_bytes(out.dump()));
   };
   return on_thread<SecretBytes>(state_->thread, std::move(work));

@@ -2,22 +2,28 @@
 // thing is done after another.
 #pragma once
 
-#include <functional>
 #include <memory>
+#include <optional>
 
 #include "attestation/client/kbs_client.h"
 #include "attestation/guest_api/backend.h"
+#include "attestation/guest_api/sealed_secret.h"
 
 namespace coffer::guest_api {
 
-// Which resources may be read; the agent's policy has the say.
-using AllowResource = std::function<bool(const protocol::ResourceUri&)>;
+// How secrets are got.
+struct SecretRules {
+  UnsealRules unseal = {};
+  // Resources come from this broker, which trusts the other's tokens; unset: from the one that is
+  // attested to.
+  std::optional<client::KbsSettings> other_broker = {};
+};
 
 class KbsBackend final : public Backend {
  public:
   // `source` is also what GetEvidence asks; it and the backend are used from the thread alone.
   KbsBackend(client::KbsClient client, std::unique_ptr<client::EvidenceSource> source,
-             AllowResource allow);
+             SecretRules rules);
   KbsBackend(const KbsBackend&) = delete;
   KbsBackend& operator=(const KbsBackend&) = delete;
   // Waits for what is being done.
@@ -27,6 +33,7 @@ class KbsBackend final : public Backend {
   [[nodiscard]] Task<Result<std::string>> attest();
 
   [[nodiscard]] Task<Result<SecretBytes>> resource(protocol::ResourceUri uri) override;
+  [[nodiscard]] Task<Result<SecretBytes>> unseal(std::string sealed) override;
   [[nodiscard]] Task<Result<SecretBytes>> token(std::string type) override;
   [[nodiscard]] Task<Result<std::string>> evidence(Bytes runtime_data) override;
   [[nodiscard]] Task<Status> extend(RuntimeEvent event) override;

@@ -12,7 +12,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kResourcePrefix = "/cdh/resource/";
-constexpr std::size_t kMaxRuntimeData = 64;
 
 HttpReply bytes_reply(std::string_view content_type, SecretBytes body) {
   HttpReply reply;
@@ -60,28 +59,22 @@ Result<Bytes> runtime_data(const HttpRequest& request) {
     while (text.ends_with('=')) text.pop_back();
     COFFER_TRY(bytes, from_base64url(text));
   }
-  if (bytes.empty() || bytes.size() > kMaxRuntimeData) {
-    return fail(Code::kInvalidArgument, fmt::format("runtime_data of {} bytes, want 1 to {}",
-                                                    bytes.size(), kMaxRuntimeData));
-  }
+  COFFER_TRY_VOID(check_runtime_data(bytes));
   return bytes;
 }
 
 Result<RuntimeEvent> runtime_event(const HttpRequest& request) {
   COFFER_TRY(const Json body, parse_json(request.body, "event", {.max_depth = 4}));
   RuntimeEvent out;
-  for (auto [name, field, blanks] :
-       {std::tuple{"domain", &out.domain, false}, std::tuple{"operation", &out.operation, false},
-        std::tuple{"content", &out.content, true}}) {
+  for (auto [name, field] :
+       {std::pair{"domain", &out.domain}, std::pair{"operation", &out.operation},
+        std::pair{"content", &out.content}}) {
     if (!body.is_object() || !body.contains(name) || !body[name].is_string()) {
       return fail(Code::kInvalidArgument, fmt::format("event: no text '{}'", name));
     }
     *field = body[name].get<std::string>();
-    if (field->find_first_of(blanks ? "\r\n" : " \r\n") != std::string::npos) {
-      return fail(Code::kInvalidArgument,
-                  fmt::format("event: '{}' has a {}", name, blanks ? "line break" : "blank"));
-    }
   }
+  COFFER_TRY_VOID(check_event(out));
   return out;
 }
 

@@ -70,7 +70,7 @@ std::string head_of(const HttpReply& reply, bool keep_alive) {
 }  // namespace
 
 RestServer::RestServer(asio::any_io_executor executor, Backend& backend, RestSettings settings)
-    : backend_(backend), settings_(settings), scope_(std::move(executor)) {}
+    : backend_(backend), settings_(std::move(settings)), scope_(std::move(executor)) {}
 
 RestServer::~RestServer() = default;
 
@@ -107,7 +107,7 @@ Task<void> RestServer::accept_loop() {
     if (connection.valid()) {
       // One of the scope's coroutines is this one.
       if (is_loopback(peer) && scope_.running() <= settings_.max_connections) {
-        scope_.spawn(serve(std::move(connection)));
+        scope_.spawn(serve(std::move(connection), ntohs(peer.sin_port)));
       }
       continue;
     }
@@ -120,9 +120,11 @@ Task<void> RestServer::accept_loop() {
   }
 }
 
-Task<void> RestServer::serve(Fd connection) {
+Task<void> RestServer::serve(Fd connection, std::uint16_t peer_port) {
   std::string buffer;
-  for (bool more = true; more;) more = co_await serve_one(connection.get(), buffer);
+  const Caller caller{.port = peer_port, .pid = 0};
+  GuardedBackend guarded(backend_, settings_.authorize, caller);
+  for (bool more = true; more;) more = co_await serve_one(connection.get(), guarded, buffer);
 }
 
 Task<Result<HttpRequest>> RestServer::read_request(int fd, std::string& buffer) {
@@ -152,13 +154,13 @@ Task<Result<HttpRequest>> RestServer::read_request(int fd, std::string& buffer) 
 }
 
 // False: the connection is to be closed.
-Task<bool> RestServer::serve_one(int fd, std::string& buffer) {
+Task<bool> RestServer::serve_one(int fd, Backend& backend, std::string& buffer) {
   auto request = co_await read_request(fd, buffer);
   HttpReply reply;
   bool keep_alive = false;
   if (request) {
     keep_alive = request->keep_alive;
-    reply = co_await answer(backend_, settings_.features, *std::move(request));
+    reply = co_await answer(backend, settings_.features, *std::move(request));
   } else if (request.error().code() == Code::kInvalidArgument) {
     reply = error_reply(request.error());
   } else if (request.error().code() == Code::kResourceExhausted) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "attestation/guest_api/access.h"
 #include "attestation/guest_api/rest_routes.h"
 #include "base/error.h"
 #include "base/loop.h"
@@ -16,6 +17,8 @@ struct RestSettings {
   std::size_t max_connections = 64;
   // For a request to come in whole, and for its reply to be taken.
   std::chrono::seconds io_timeout = std::chrono::seconds(30);
+  // Empty: whoever asks gets.
+  Authorize authorize = {};
 };
 
 // Serves from start() to close(). Peers that are not loopback's are refused, though only 127.0.0.1
@@ -36,8 +39,8 @@ class RestServer {
 
  private:
   Task<void> accept_loop();
-  Task<void> serve(Fd connection);
-  Task<bool> serve_one(int fd, std::string& buffer);
+  Task<void> serve(Fd connection, std::uint16_t peer_port);
+  Task<bool> serve_one(int fd, Backend& backend, std::string& buffer);
   Task<Result<HttpRequest>> read_request(int fd, std::string& buffer);
 
   Backend& backend_;

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "rpc/protos/agent.pb.h"
+#include "rpc/protos/attestation_agent.pb.h"
 #include "rpc/protos/bootstrap.pb.h"
 #include "rpc/protos/confidential_data_hub.pb.h"
 #include "rpc/protos/events.pb.h"
@@ -41,6 +42,19 @@ TEST(ContainerdProto, HasTheFullNamesThatTravelInAny) {
   EXPECT_EQ(containerd::events::TaskExit::descriptor()->full_name(), "containerd.events.TaskExit");
   EXPECT_EQ(containerd::task::v2::StateResponse::descriptor()->FindFieldByNumber(4)->name(),
             "status");
+}
+
+TEST(GuestApiProto, HasTheNumbersOfTheTable) {
+  const auto* extend = attestation_agent::ExtendRuntimeMeasurementRequest::descriptor();
+  EXPECT_EQ(extend->full_name(), "attestation_agent.ExtendRuntimeMeasurementRequest");
+  const char* names[] = {"Domain", "Operation", "Content", "RegisterIndex"};
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(extend->FindFieldByNumber(i + 1)->name(), names[i]);
+  EXPECT_EQ(attestation_agent::NOT_SUPPORTED, 1);
+  EXPECT_EQ(attestation_agent::NOT_ENABLED, 2);
+  const auto* service = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
+      "attestation_agent.AttestationAgentService");
+  ASSERT_NE(service, nullptr);
+  EXPECT_EQ(service->method_count(), 7);
 }
 
 // Bytes by hand: field 1 "id", field 6 uint32 300.

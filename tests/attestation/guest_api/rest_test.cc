@@ -9,6 +9,7 @@
 #include "attestation/guest_api/kbs_backend.h"
 #include "attestation/guest_api/rest_server.h"
 #include "tests/attestation/client/trustee.h"
+#include "tests/attestation/guest_api/fake_backend.h"
 #include "tests/base/run_task.h"
 
 namespace coffer::guest_api {
@@ -39,31 +40,6 @@ Task<std::string> exchange(std::uint16_t port, std::string text) {
     out.append(chunk.data(), static_cast<std::size_t>(count));
   }
 }
-
-class FakeBackend final : public Backend {
- public:
-  Task<Result<SecretBytes>> resource(protocol::ResourceUri uri) override {
-    asked = uri.request_path();
-    if (error) co_return fail(*error);
-    co_return SecretBytes(to_bytes(std::string_view("a\0b", 3)));
-  }
-  Task<Result<SecretBytes>> token(std::string type) override {
-    asked = type;
-    co_return SecretBytes(to_bytes("{}"));
-  }
-  Task<Result<std::string>> evidence(Bytes runtime_data) override {
-    asked = to_hex(runtime_data);
-    co_return std::string("{\"e\":1}");
-  }
-  Task<Status> extend(RuntimeEvent event) override {
-    asked = event.domain + "|" + event.operation + "|" + event.content;
-    co_return Status{};
-  }
-  [[nodiscard]] std::string tee() const override { return "snp"; }
-
-  std::string asked;
-  std::optional<Error> error;
-};
 
 class Rest : public testing::Test {
  protected:
@@ -170,6 +146,32 @@ TEST_F(Rest, PassesTheReasonOn) {
   }
 }
 
+TEST_F(Rest, AsksWhetherTheCallerMayHaveIt) {
+  std::vector<Access> asked;
+  bool allow = true;
+  settings_.authorize = [&](Access access) -> Task<Status> {
+    asked.push_back(std::move(access));
+    if (allow) co_return Status{};
+    co_return fail(Code::kPermissionDenied, "not for you");
+  };
+  EXPECT_EQ(status_of(get("/cdh/resource/a/b/c")), 200);
+  EXPECT_EQ(status_of(get("/aa/token?token_type=kbs")), 200);
+  EXPECT_EQ(status_of(get("/info")), 200);
+  allow = false;
+  backend_.asked.clear();
+  const auto refused = get("/aa/evidence?runtime_data=x");
+  EXPECT_EQ(status_of(refused), 403);
+  EXPECT_EQ(body_of(refused), "not for you\n");
+  EXPECT_EQ(backend_.asked, "");
+  ASSERT_EQ(asked.size(), 3U);
+  EXPECT_EQ(asked[0].rule, "GetResourceRequest");
+  EXPECT_EQ(asked[0].resource, "kbs:///a/b/c");
+  EXPECT_NE(asked[0].caller.port, 0);
+  EXPECT_EQ(asked[1].rule, "GetTokenRequest");
+  EXPECT_EQ(asked[1].token_type, "kbs");
+  EXPECT_EQ(asked[2].rule, "GetEvidenceRequest");
+}
+
 TEST_F(Rest, KeepsAConnectionForTheNextRequest) {
   const std::string one = "GET /info HTTP/1.1\r\nHost: x\r\n\r\n";
   const auto two = ask(one + one);
@@ -196,9 +198,7 @@ TEST(RestOverABroker, ReleasesASecretThatThePolicyAllows) {
   auto source = client::make_sample_source();
   client::FakeWorld world;
   auto made = client::make_client({.url = broker.url()}, *source, world);
-  KbsBackend backend(std::move(made), std::move(source), [](const protocol::ResourceUri& uri) {
-    return uri.path.starts_with("default/");
-  });
+  KbsBackend backend(std::move(made), std::move(source), {});
   std::string allowed;
   std::string refused;
   std::string token;
@@ -206,6 +206,10 @@ TEST(RestOverABroker, ReleasesASecretThatThePolicyAllows) {
     RestSettings settings;
     settings.port = 0;
     settings.features.attestation = true;
+    settings.authorize = [](Access access) -> Task<Status> {
+      if (access.resource != "kbs:///other/key/1") co_return Status{};
+      co_return fail(Code::kPermissionDenied, "the agent's policy does not allow it");
+    };
     RestServer server(executor, backend, settings);
     const auto started = server.start();
     check(started.has_value(), "start the server");
