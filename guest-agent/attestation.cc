@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -67,6 +68,16 @@ struct Pipe {
 Result<Pipe> make_pipe() {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "make a pipe");
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+// coffer-attester's end of the gate's connection, there.
+constexpr int kGateFd = 3;
+
+Result<Pipe> make_gate() {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0)
+    return fail_errno(errno, "make a socket pair");
   return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
@@ -176,6 +187,9 @@ Status Attestation::take_summary(const std::string& summary) {
   COFFER_TRY(const auto json, parse_json(summary, "coffer-attester's answer"));
   if (!json.is_object()) return fail(Code::kInternal, "coffer-attester's answer: want an object");
   broker_ = json.value("kbs", "");
+  for (const auto& warning : json.value("warnings", nlohmann::json::array()))
+    if (warning.is_string())
+      log_.warn("initdata: setting ignored", {{"reason", warning.get<std::string>()}});
   const auto required = json.find("required");
   // The tenant's word counts only where the hardware vouches for it.
   const bool bound = json.value("bound", false);
@@ -208,6 +222,7 @@ Task<Status> Attestation::ready_for_containers() {
     co_return Status{};
   }
   log_.error("the guest could not attest", {{"kbs", broker_}, {"error", done.error()}});
+  refusal_ = done.error().to_string();
   if (settings_.required) {
     co_return std::unexpected(std::move(done).error().with_context("create container"));
   }
@@ -224,11 +239,18 @@ Task<Status> Attestation::attest() {
   program.argv.push_back(tee_);
   program.argv.push_back(root_.native());
   program.argv.push_back(settings_.folder.native());
+  program.argv.push_back(settings_.components);
+  program.argv.push_back(settings_.rest_api);
+  program.argv.push_back(std::to_string(kGateFd));
   program.fds.emplace_back(STDOUT_FILENO, said.write_end.get());
   program.fds.emplace_back(STDERR_FILENO, errors.write_end.get());
+  COFFER_CO_TRY(Pipe gate, make_gate());
+  program.fds.emplace_back(kGateFd, gate.write_end.get());
   COFFER_CO_TRY(Child attester, spawn(program));
   said.write_end.reset();
   errors.write_end.reset();
+  gate.write_end.reset();
+  if (serve_gate_) serve_gate_(std::move(gate.read_end));
   const Deadline deadline = deadline_in(kAttestPatience);
   const std::string line = co_await read_line(said.read_end.get(), deadline);
   if (line == "attested\n") {
@@ -238,6 +260,16 @@ Task<Status> Attestation::attest() {
   std::string reason = co_await read_line(errors.read_end.get(), deadline);
   co_return fail(Code::kFailedPrecondition,
                  fmt::format("attest to '{}': {}", broker_, last_words(std::move(reason))));
+}
+
+bool Attestation::can_unseal() const { return is_there(settings_.attester); }
+
+Task<Result<SecretBytes>> Attestation::unseal(std::string sealed) {
+  if (attested_) co_return co_await ask_unseal(settings_.data_hub, std::move(sealed));
+  co_return fail(Code::kFailedPrecondition,
+                 broker_.empty() ? "no key broker is named that could open it (give initdata whose "
+                                   "aa.toml has [token_configs.kbs] url)"
+                                 : refusal_);
 }
 
 }  // namespace coffer::agent

@@ -4,12 +4,15 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "guest-agent/data_hub.h"
 
 namespace coffer::agent {
 
@@ -22,6 +25,11 @@ struct AttestationSettings {
   std::filesystem::path folder = "/run/confidential-containers/initdata";
   std::filesystem::path dev = "/dev";
   bool required = false;  // agent.attestation_required
+  // Which of the guest's APIs are served, and what by REST: agent.guest_components_procs,
+  // agent.guest_components_rest_api.
+  std::string components = "api-server-rest";
+  std::string rest_api = "resource";
+  DataHubSettings data_hub = {};
 };
 
 class Attestation {
@@ -44,6 +52,15 @@ class Attestation {
   // broker has released a token. kFailedPrecondition says why not; the next call tries again.
   [[nodiscard]] Task<Status> ready_for_containers();
 
+  // Whether this image can open sealed secrets at all.
+  [[nodiscard]] bool can_unseal() const;
+  // What a sealed secret holds. kFailedPrecondition: there is no key broker, or it has refused us.
+  [[nodiscard]] Task<Result<SecretBytes>> unseal(std::string sealed);
+
+  // Gets the agent's end of the connection on which coffer-attester asks, per request of a
+  // container, whether the policy allows it. Without it nobody may ask for anything.
+  void serve_gate_with(std::function<void(Fd)> serve) { serve_gate_ = std::move(serve); }
+
  private:
   Status start_emulator();
   Status find_tee();
@@ -56,6 +73,8 @@ class Attestation {
   std::string tee_ = "none";
   std::filesystem::path root_ = "/";
   std::string broker_;
+  std::function<void(Fd)> serve_gate_;
+  std::string refusal_;  // why the last attempt failed
   bool attested_ = false;
   std::optional<AsyncMutex> mutex_;
 };

@@ -12,6 +12,7 @@
 #include "guest-agent/children.h"
 #include "guest-agent/mounts.h"
 #include "guest-agent/namespaces.h"
+#include "guest-agent/sealed_files.h"
 #include "guest-agent/spec.h"
 #include "rpc/protos/oci.pb.h"
 
@@ -67,6 +68,13 @@ Container::~Container() = default;
 
 bool Container::has_terminal() const { return spec_->process().terminal(); }
 
+Task<Status> Container::open_secrets() {
+  if (!settings_.unseal) co_return Status{};
+  COFFER_CO_TRY_VOID(co_await secrets_.open(spec_->process(), settings_.unseal));
+  co_return co_await open_sealed_files(*spec_, settings_.base / "shared/containers",
+                                       bundle_ / "secrets", settings_.unseal);
+}
+
 Status Container::write_bundle(SandboxNamespaces& namespaces, bool share_pid_namespace,
                                bool pause_image) {
   COFFER_TRY(auto config, oci_spec(*spec_));
@@ -78,17 +86,27 @@ Status Container::write_bundle(SandboxNamespaces& namespaces, bool share_pid_nam
   std::error_code error;
   fs::create_directories(bundle_, error);
   if (error) return fail_errno(error.value(), fmt::format("make bundle '{}'", bundle_.string()));
-  std::string text;
+  const bool secret = !secrets_.empty();
+  if (secret) secrets_.reveal(config["process"]);
+  Status written;
   try {
-    text = config.dump();
+    std::string text = config.dump();
+    written = write_file(bundle_ / "config.json", text, 0600);
+    if (secret) wipe(text);
   } catch (const nlohmann::json::exception& e) {
-    return fail(Code::kInvalidArgument, fmt::format("write the spec: {}", e.what()));
+    written = fail(Code::kInvalidArgument, fmt::format("write the spec: {}", e.what()));
   }
-  return write_file(bundle_ / "config.json", text, 0600);
+  if (secret) secrets_.conceal(config["process"]);
+  return written;
 }
 
 Task<Status> Container::create(SandboxNamespaces& namespaces, bool share_pid_namespace,
                                bool pause_image) {
+  const Status opened = co_await open_secrets();
+  if (!opened) {
+    auto why = opened.error();
+    co_return fail(std::move(why).with_context(fmt::format("create container '{}'", id_)));
+  }
   COFFER_CO_TRY_VOID(write_bundle(namespaces, share_pid_namespace, pause_image));
   auto started = co_await crun_.create(id_, bundle_, has_terminal());
   if (!started) co_return fail(std::move(started).error());
@@ -137,13 +155,16 @@ Task<Status> Container::exec(std::string exec_id, const grpc::Process& wire) {
   if (taken)
     co_return fail(Code::kAlreadyExists,
                    fmt::format("execute in '{}': exec id '{}' is in use", id_, exec_id));
-  COFFER_CO_TRY(const auto process, oci_process(wire));
+  COFFER_CO_TRY(auto process, oci_process(wire));
+  // Kubernetes gives it the container's environment, sealed values and all.
+  secrets_.reveal(process);
   std::string text;
   try {
     text = process.dump();
   } catch (const nlohmann::json::exception& e) {
     co_return fail(Code::kInvalidArgument, fmt::format("write the process: {}", e.what()));
   }
+  secrets_.conceal(process);
   const bool terminal = wire.terminal();
   const auto size = wire.consolesize();
   const bool sized = wire.has_consolesize();
@@ -229,6 +250,7 @@ Task<Status> Container::remove(Deadline deadline) {
   co_await remove_cgroup();
   if (auto status = unmount((bundle_ / "rootfs").string()); !status)
     log_.warn("rootfs was left mounted", {{"container", id_}, {"error", status.error()}});
+  wipe_files(bundle_ / "secrets");
   co_return remove_tree(bundle_);
 }
 

@@ -15,7 +15,9 @@
 #include "base/loop.h"
 #include "guest-agent/cgroup.h"
 #include "guest-agent/crun.h"
+#include "guest-agent/data_hub.h"
 #include "guest-agent/process.h"
+#include "guest-agent/sealed_environment.h"
 
 namespace grpc {
 class LinuxResources;
@@ -31,6 +33,8 @@ struct ContainerSettings {
   std::filesystem::path base = "/run/kata-containers";
   std::filesystem::path cgroup_root = "/sys/fs/cgroup";
   std::filesystem::path pause_bundle = "/pause_bundle";
+  // Opens sealed secrets. Unset: nothing is taken for one, since nothing could open it.
+  Unseal unseal = {};
 };
 
 // "[a-zA-Z0-9][a-zA-Z0-9_.-]+": the id becomes a file name and crun's argument.
@@ -51,8 +55,8 @@ class Container {
   [[nodiscard]] static Result<Cgroup> cgroup_of(const ContainerSettings& settings,
                                                 const std::string& id, const grpc::Spec& spec);
 
-  // Writes the bundle and makes the container up to the point where only start() is missing.
-  // `pause_image`: it runs what the guest's own pause bundle says.
+  // Opens its sealed secrets, writes the bundle and makes the container up to the point where only
+  // start() is missing. `pause_image`: it runs what the guest's own pause bundle says.
   [[nodiscard]] Task<Status> create(SandboxNamespaces& namespaces, bool share_pid_namespace,
                                     bool pause_image);
   [[nodiscard]] Task<Status> start();
@@ -80,6 +84,7 @@ class Container {
   [[nodiscard]] Result<std::shared_ptr<Process>> process_output(const std::string& exec_id) const;
 
  private:
+  [[nodiscard]] Task<Status> open_secrets();
   [[nodiscard]] Status write_bundle(SandboxNamespaces& namespaces, bool share_pid_namespace,
                                     bool pause_image);
   void adopt(std::string exec_id, Started started);
@@ -97,6 +102,7 @@ class Container {
   Scope& scope_;
   Logger log_;
   std::filesystem::path bundle_;
+  SealedEnvironment secrets_;
   State state_ = State::kCreated;
   std::vector<std::string> storages_;
   // Shared: with the calls that wait for a process or read from it.

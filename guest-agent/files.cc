@@ -14,7 +14,6 @@
 #include "rpc/protos/agent.pb.h"
 
 namespace coffer::agent {
-namespace {
 
 Result<Fd> open_in_root(int root, const std::string& path, std::uint64_t flags) {
   open_how how{};
@@ -24,6 +23,8 @@ Result<Fd> open_in_root(int root, const std::string& path, std::uint64_t flags) 
   if (fd < 0) return fail_errno(errno, fmt::format("open '{}'", path));
   return Fd(static_cast<int>(fd));
 }
+
+namespace {
 
 mode_t kind_of(const grpc::CopyFileRequest& request) { return request.file_mode() & S_IFMT; }
 

@@ -18,6 +18,10 @@ class CopyFileRequest;
 
 namespace coffer::agent {
 
+// openat2(2) with the directory `root` as the root of the walk: no link, absolute or with "..",
+// leads out of it, and none of /proc's is followed.
+[[nodiscard]] Result<Fd> open_in_root(int root, const std::string& path, std::uint64_t flags);
+
 class FileReceiver {
  public:
   static constexpr std::int64_t kMaxFile = std::int64_t{1} << 30U;

@@ -33,6 +33,9 @@ class PolicyGate {
 
   [[nodiscard]] virtual Result<Verdict> evaluate(std::string_view entry_point,
                                                  const google::protobuf::Message& request) = 0;
+  // Whether it says anything about this entry point. For what is allowed unless a policy speaks of
+  // it; the agent's API is not.
+  [[nodiscard]] virtual bool has_rule(std::string_view /*entry_point*/) const { return false; }
   // Replaces the policy; the caller has had SetPolicyRequest evaluated. kInvalidArgument when the
   // text does not parse: the old policy stays.
   [[nodiscard]] virtual Status set_policy(std::string_view text) = 0;

@@ -114,6 +114,9 @@ Status serve(Options options, Modules& modules, bool is_init, const Logger& log)
   options.sandbox.crun.pipe_size = options.config.container_pipe_size;
   AttestationSettings settings;
   settings.required = options.config.attestation_required;
+  settings.components = options.config.guest_components_procs;
+  settings.rest_api = options.config.guest_components_rest_api;
+  settings.data_hub.timeout = options.config.cdh_api_timeout;
   Attestation attestation(std::move(settings), log);
   if (is_init) {
     COFFER_TRY_VOID(attestation.prepare());
@@ -121,12 +124,18 @@ Status serve(Options options, Modules& modules, bool is_init, const Logger& log)
     options.sandbox.before_container = [&attestation] {
       return attestation.ready_for_containers();
     };
+    if (attestation.can_unseal())
+      options.sandbox.container.unseal = [&attestation](std::string sealed) {
+        return attestation.unseal(std::move(sealed));
+      };
   }
   COFFER_TRY(const auto policy, load_policy(options.policy_file, attestation.tee(), log));
   asio::io_context loop(1);
   Status status = fail(Code::kInternal, "the event loop ended early");
-  AgentParts parts{
-      .config = std::move(options.config), .sandbox = std::move(options.sandbox), .log = log};
+  AgentParts parts{.config = std::move(options.config),
+                   .sandbox = std::move(options.sandbox),
+                   .log = log,
+                   .attestation = is_init ? &attestation : nullptr};
   asio::co_spawn(loop, run_agent(std::move(parts), *policy, modules, nullptr),
                  [&](const std::exception_ptr& error, Status ended) {
                    if (!error) status = std::move(ended);

@@ -57,6 +57,10 @@ Result<std::unique_ptr<RegoGate>> RegoGate::load(std::string name, std::string_v
   return gate;
 }
 
+bool RegoGate::has_rule(std::string_view entry_point) const {
+  return loaded_->policy->has_rule(entry_point);
+}
+
 Status RegoGate::set_policy(std::string_view text) {
   COFFER_TRY(loaded_->policy,
              policy::AgentPolicy::load("agent_policy", std::string(text), options()));

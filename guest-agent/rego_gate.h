@@ -23,6 +23,7 @@ class RegoGate final : public PolicyGate {
   // that does not apply and a limit that is reached are errors, and so deny.
   Result<Verdict> evaluate(std::string_view entry_point,
                            const google::protobuf::Message& request) override;
+  [[nodiscard]] bool has_rule(std::string_view entry_point) const override;
   Status set_policy(std::string_view text) override;
   [[nodiscard]] std::string_view name() const override { return "rego"; }
 

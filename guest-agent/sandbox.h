@@ -61,6 +61,10 @@ class Sandbox {
   // Null: unknown. Shared: a call may outlive the container's removal.
   [[nodiscard]] std::shared_ptr<Container> find(const std::string& id) const;
 
+  [[nodiscard]] const std::map<std::string, std::shared_ptr<Container>>& containers() const {
+    return containers_;
+  }
+
   [[nodiscard]] const std::string& id() const { return id_; }
   [[nodiscard]] Storages& storages() { return storages_; }
   [[nodiscard]] OomWatcher& oom() { return oom_; }

@@ -2,8 +2,11 @@
 
 #include <sys/prctl.h>
 
+#include "guest-agent/api_gate.h"
+#include "guest-agent/attestation.h"
 #include "guest-agent/methods.h"
 #include "guest-agent/registrar.h"
+#include "rpc/protos/oci.pb.h"
 #include "rpc/ttrpc/server.h"
 
 namespace coffer::agent {
@@ -16,6 +19,16 @@ rpc::Limits limits() {
   limits.max_queued_bytes = std::size_t{4} << 20U;
   limits.max_connections = 32;
   return limits;
+}
+
+ApiContainers api_containers(const Sandbox& sandbox) {
+  ApiContainers out;
+  for (const auto& [id, container] : sandbox.containers()) {
+    const auto& annotations = container->spec().annotations();
+    out.emplace(id, ApiContainer{.cgroup = container->cgroup().directory(),
+                                 .annotations = {annotations.begin(), annotations.end()}});
+  }
+  return out;
 }
 
 Result<Address> address_of(const AgentConfig& config) {
@@ -45,6 +58,12 @@ Task<Status> run_agent(AgentParts parts, PolicyGate& policy, Modules& modules, I
   const Gate gate(policy, parts.log);
   Sandbox sandbox(executor, std::move(parts.sandbox), modules, images, parts.log);
   rpc::Server server(executor, make_router(gate, sandbox), limits(), parts.log);
+  const ApiGate api_gate(policy, [&sandbox] { return api_containers(sandbox); });
+  rpc::Router api_router;
+  api_gate.add_to(api_router);
+  rpc::Server api_server(executor, std::move(api_router), limits(), parts.log);
+  if (parts.attestation != nullptr)
+    parts.attestation->serve_gate_with([&api_server](Fd fd) { api_server.serve(std::move(fd)); });
   Scope scope(executor);
   Status served;
   scope.spawn([&]() -> Task<void> {
@@ -57,6 +76,8 @@ Task<Status> run_agent(AgentParts parts, PolicyGate& policy, Modules& modules, I
   // The reply to DestroySandbox is still on its way out.
   const auto drain = deadline_in(std::chrono::seconds(1));
   co_await server.shutdown(drain);
+  if (parts.attestation != nullptr) parts.attestation->serve_gate_with({});
+  co_await api_server.shutdown();
   co_await scope.close();
   co_await sandbox.scope().close();
   co_return served;

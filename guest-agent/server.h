@@ -14,6 +14,8 @@
 
 namespace coffer::agent {
 
+class Attestation;
+
 // Every method of the agent's services. What is passed must outlive the router's calls.
 [[nodiscard]] rpc::Router make_router(const Gate& gate, Sandbox& sandbox);
 
@@ -21,6 +23,9 @@ struct AgentParts {
   AgentConfig config;
   SandboxSettings sandbox;
   Logger log;
+  // Its coffer-attester is told what the policy allows containers. Null: there is none. Must
+  // outlive run_agent().
+  Attestation* attestation = nullptr;
 };
 
 // Serves until the sandbox is destroyed. `policy`, `modules` and `images` (may be null) must live

@@ -22,18 +22,24 @@ struct InitdataSettings {
 
 // Reads, unpacks and hashes the disk, checks the digest against the hardware, and only then writes
 // files. Returns a JSON object: {"digest": HEX, "bound": bool, "kbs": URL, "required": bool |
-// null}.
+// null, "warnings": [TEXT]}.
 [[nodiscard]] Result<std::string> take_initdata(const InitdataSettings& settings);
 
 struct ServeSettings {
   GuestTee tee;
   std::filesystem::path folder;  // as take_initdata() wrote it
-  int port = 8006;               // of the REST API, on 127.0.0.1
-  int status_fd = 1;             // "attested\n" goes there once it is so
+  // Which APIs are served, and what by REST: as the agent's settings guest_components_procs and
+  // guest_components_rest_api.
+  std::string components = "api-server-rest";
+  std::string rest_api = "resource";
+  int gate_fd = -1;  // where the agent's policy is asked (guest_api_gate.proto); -1: nowhere
+  int port = 8006;   // of the REST API, on 127.0.0.1
+  std::filesystem::path sockets = "/run/confidential-containers";
+  int status_fd = 1;  // "attested\n" goes there once it is so
 };
 
-// Attests, says so, and serves the guest's REST API for good. Returns when it cannot attest, or
-// cannot serve.
+// Attests, says so, and serves the guest's APIs for good. Returns when it cannot attest, cannot
+// fetch a credential that cdh.toml names, or cannot serve.
 [[nodiscard]] Status serve(const ServeSettings& settings);
 
 }  // namespace coffer::attester

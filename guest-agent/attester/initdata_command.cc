@@ -8,8 +8,8 @@
 #include "attestation/initdata/gzip.h"
 #include "attestation/initdata/initdata.h"
 #include "base/fd.h"
-#include "guest-agent/attester/aa_config.h"
 #include "guest-agent/attester/binding.h"
+#include "guest-agent/attester/broker_config.h"
 #include "guest-agent/attester/commands.h"
 
 namespace coffer::attester {
@@ -72,11 +72,16 @@ Result<std::string> take_initdata(const InitdataSettings& settings) {
   COFFER_TRY(const bool bound, check_binding(attester.get(), digest));
   out["digest"] = to_hex(digest);
   out["bound"] = bound;
-  if (const std::string* aa = data.entry(initdata::kAaEntry)) {
-    COFFER_TRY(const AaConfig config, parse_aa_config(*aa));
-    out["kbs"] = config.url;
-    if (config.required) out["required"] = *config.required;
-  }
+  const auto entry = [&](std::string_view name) -> std::optional<std::string_view> {
+    const std::string* found = data.entry(name);
+    if (found == nullptr) return std::nullopt;
+    return *found;
+  };
+  COFFER_TRY(const BrokerConfig config,
+             parse_broker_config(entry(initdata::kAaEntry), entry(initdata::kCdhEntry)));
+  out["kbs"] = config.aa.url;
+  if (config.aa.required) out["required"] = *config.aa.required;
+  out["warnings"] = config.cdh.warnings;
   COFFER_TRY_VOID(write_entries(settings.out, text, data));
   return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

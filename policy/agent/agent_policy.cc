@@ -28,7 +28,7 @@ Value empty_state() {
 }  // namespace
 
 AgentPolicy::AgentPolicy(std::shared_ptr<Policy> policy, const AgentPolicyOptions& options)
-    : options_(options), evaluator_(std::move(policy)), data_(empty_state()) {}
+    : options_(options), policy_(std::move(policy)), evaluator_(policy_), data_(empty_state()) {}
 
 Result<std::unique_ptr<AgentPolicy>> AgentPolicy::load(std::string name, std::string text,
                                                        const AgentPolicyOptions& options) {
@@ -46,6 +46,10 @@ Result<std::unique_ptr<AgentPolicy>> AgentPolicy::load(std::string name, std::st
   const auto details = flag("DenialDetails");
   out->details_ = details.has_value() && (details->is_undefined() || details->is_true());
   return out;
+}
+
+bool AgentPolicy::has_rule(std::string_view request_name) const {
+  return policy_->find(fmt::format("data.agent_policy.{}", request_name)) != nullptr;
 }
 
 // Applies the operations of an answer that allows.

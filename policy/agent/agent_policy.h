@@ -48,6 +48,8 @@ class AgentPolicy {
 
   // Whether refusals may say why.
   [[nodiscard]] bool details() const { return details_; }
+  // Whether the policy says anything about requests of this name.
+  [[nodiscard]] bool has_rule(std::string_view request_name) const;
   // Allowed requests may change the state.
   [[nodiscard]] Decision evaluate(std::string_view request_name, const Value& input);
   [[nodiscard]] const Value& data() const { return data_; }
@@ -60,6 +62,7 @@ class AgentPolicy {
   void explain(const std::string& path, const Value& input, Decision& decision);
 
   AgentPolicyOptions options_;
+  std::shared_ptr<Policy> policy_;  // shared with the evaluator
   Evaluator evaluator_;
   Value data_;
   bool allow_failing_ = false;

@@ -107,6 +107,21 @@ TEST_F(InitdataCommandTest, WritesTheEntriesAndSaysWhatTheyAsk) {
   EXPECT_EQ(read_file(settings_.out / "policy.rego").value(), "package x");
 }
 
+TEST_F(InitdataCommandTest, TakesTheBrokerOfCdhTomlAndPassesItsWarningsOn) {
+  write_disk(
+      "version = '0.1.0'\nalgorithm = 'sha256'\n[data]\n"
+      "\"cdh.toml\" = \"[kbc]\\nurl = 'https://k'\\n[image]\\nimage_security_policy = '{}'\"\n");
+  const auto summary = take_initdata(settings_);
+  ASSERT_TRUE(summary) << summary.error().to_string();
+  const auto json = nlohmann::json::parse(*summary);
+  EXPECT_EQ(json["kbs"], "https://k");
+  ASSERT_EQ(json["warnings"].size(), 1U);
+  EXPECT_TRUE(fs::exists(settings_.out / "cdh.toml"));
+  write_disk(
+      "version = '0.1.0'\nalgorithm = 'sha256'\n[data]\n\"cdh.toml\" = \"[kbc]\\nurl = 1\"\n");
+  EXPECT_NE(take_initdata(settings_).error().to_string().find("'kbc.url'"), std::string::npos);
+}
+
 TEST_F(InitdataCommandTest, WritesNothingOfADiskThatIsWrong) {
   for (const char* wrong :
        {"", "version = '1'", "version = '0.1.0'\nalgorithm = 'md5'\n[data]\n"}) {
