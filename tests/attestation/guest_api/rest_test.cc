@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "attestation/guest_api/kbs_backend.h"
@@ -224,6 +225,77 @@ TEST(RestOverABroker, ReleasesASecretThatThePolicyAllows) {
   const auto json = Json::parse(token.substr(token.find("\r\n\r\n")));
   EXPECT_TRUE(jose::parse_jws(json["token"].get<std::string>()));
   EXPECT_TRUE(jose::PrivateKey::from_pem(json["tee_keypair"].get<std::string>()));
+}
+
+// cdh.toml may name another broker than the one that is attested to.
+TEST(KbsBackend, FetchesFromAnotherBrokerWithTheFirstOnesToken) {
+  client::FakeWorld world;
+  world.now = std::time(nullptr);  // the second client has no clock but the real one
+  client::Trustee attests;
+  attests.world = &world;
+  client::Trustee gives;
+  gives.secret = "the other's secret";
+  client::FakeBroker first(attests.handler());
+  client::FakeBroker second([&](const client::SeenRequest& request) {
+    gives.guest_key = attests.guest_key;
+    return gives.handler()(request);
+  });
+  auto source = client::make_sample_source();
+  auto made = client::make_client({.url = first.url()}, *source, world);
+  SecretRules rules;
+  client::KbsSettings other;
+  other.url = second.url();
+  rules.other_broker = std::move(other);
+  std::string opened;
+  std::string token;
+  {
+    KbsBackend backend(std::move(made), std::move(source), std::move(rules));
+    run_void([&](asio::any_io_executor) -> Task<void> {
+      const auto secret = co_await backend.resource(client::resource());
+      check(secret.has_value(), "get the resource");
+      opened = as_text(secret->view());
+      const auto both = co_await backend.token("kbs");
+      check(both.has_value(), "get the token");
+      token = Json::parse(as_text(both->view()))["token"].get<std::string>();
+    });
+  }
+  EXPECT_EQ(opened, "the other's secret");
+  EXPECT_EQ(client::lines(first),
+            (std::vector<std::string>{"POST /kbs/v0/auth", "POST /kbs/v0/attest"}));
+  ASSERT_EQ(second.seen().size(), 1U);
+  EXPECT_EQ(second.seen()[0].header("authorization"), "Bearer " + token);
+}
+
+// The whole way of a sealed secret: the signer's key and the secret come from the broker.
+TEST(KbsBackend, UnsealsWithTheBrokersKeyAndResource) {
+  const auto signer = jose::PrivateKey::generate(jose::KeyType::kEcP256).value();
+  client::FakeWorld world;
+  client::Trustee trustee;
+  client::FakeBroker broker([&](const client::SeenRequest& request) {
+    const bool key = request.line.find("/signer/") != std::string::npos;
+    trustee.secret = key ? jose::to_jwk(signer.public_key())->dump() : "opened";
+    return trustee.handler()(request);
+  });
+  const Json payload = {{"version", "0.1.0"},
+                        {"type", "vault"},
+                        {"provider", "kbs"},
+                        {"name", "kbs:///default/sealed/1"}};
+  const auto jws = jose::sign_jws(signer, {{"kid", "kbs:///default/signer/1"}}, payload.dump());
+  auto source = client::make_sample_source();
+  auto made = client::make_client({.url = broker.url()}, *source, world);
+  KbsBackend backend(std::move(made), std::move(source), {});
+  std::string opened;
+  std::string refused;
+  run_void([&](asio::any_io_executor) -> Task<void> {
+    const auto secret = co_await backend.unseal("sealed." + *jws);
+    check(secret.has_value(), "unseal");
+    opened = as_text(secret->view());
+    const auto not_sealed = co_await backend.unseal("plain");
+    check(!not_sealed.has_value(), "refuse what is not sealed");
+    refused = not_sealed.error().to_string();
+  });
+  EXPECT_EQ(opened, "opened");
+  EXPECT_NE(refused.find("does not begin with 'sealed.'"), std::string::npos) << refused;
 }
 
 }  // namespace
