@@ -11,6 +11,7 @@ import unittest
 from e2e import BUILD, IS_VM, SOURCE, E2eTest, main
 from lab.containerd import Failure
 from lab.kbs import PrivateKbs
+from sealed_secrets import check_sealed_secrets
 
 ANNOTATION = "io.katacontainers.config.hypervisor.cc_init_data"
 POLICY = (SOURCE / "configs/policies/allow-all.rego").read_text()
@@ -161,6 +162,7 @@ class KbsTest(DevClassTest):
                   'input.submods.cpu0["ear.veraison.annotated-evidence"].' + self.claim + ' == "%s"\n}\n')
         self.kbs.set_resource_policy(policy % measurement)
         self.assertIn("the secret", self.read_secret(pod, sandbox, "good"))
+        check_sealed_secrets(self, pod, sandbox)
         self.kbs.set_resource_policy(policy % ("0" * len(measurement)))
         said = self.read_secret(pod, sandbox, "denied")
         self.assertNotIn("the secret", said)
