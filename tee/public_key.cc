@@ -27,6 +27,7 @@ namespace {
 constexpr int kMaxRsaBits = 8192;
 constexpr int kPssSaltBytes = 48;
 constexpr std::string_view kOidEcPublicKey = "1.2.840.10045.2.1";
+constexpr std::string_view kOidRsa = "1.2.840.113549.1.1.1";
 
 using openssl::BigNum;
 using openssl::ClearErrors;
@@ -113,33 +114,60 @@ std::optional<Curve> curve_of(EVP_PKEY* key) {
 constexpr std::string_view kOidP256 = "1.2.840.10045.3.1.7";
 constexpr std::string_view kOidP384 = "1.3.132.0.34";
 
-struct EcSpki {
-  Curve curve;
-  BytesView x, y;
+// SubjectPublicKeyInfo (RFC 5280, 4.1.2.7). Read here and not by OpenSSL, whose decoder takes as
+// long as two signature checks.
+struct Spki {
+  std::string algorithm;
+  DerReader parameters;
+  BytesView key;  // the BIT STRING, of whole octets
 };
 
-// Nothing for RSA. Read here and not by OpenSSL: explicit curve parameters would let an attacker
-// choose the group, and its decoder takes as long as two signature checks. RFC 5480, section 2.
-Result<std::optional<EcSpki>> read_ec_spki(BytesView spki) {
+Result<Spki> read_spki(BytesView spki) {
   DerReader outer(spki, "SubjectPublicKeyInfo");
   COFFER_TRY(DerReader info, outer.enter(DerTag::kSequence));
   COFFER_TRY_VOID(outer.expect_end());
   COFFER_TRY(DerReader algorithm, info.enter(DerTag::kSequence));
-  COFFER_TRY(const std::string oid, algorithm.oid());
-  if (oid != kOidEcPublicKey) return std::nullopt;
-  COFFER_TRY(const std::string group, algorithm.oid());
-  COFFER_TRY_VOID(algorithm.expect_end());
+  COFFER_TRY(std::string oid, algorithm.oid());
+  COFFER_TRY(const BytesView bits, info.expect(DerTag::kBitString));
+  COFFER_TRY_VOID(info.expect_end());
+  if (bits.empty() || bits[0] != 0) return bad_key("the key is no whole number of octets");
+  return Spki{.algorithm = std::move(oid), .parameters = algorithm, .key = bits.subspan(1)};
+}
+
+// RFC 5480, section 2. Explicit curve parameters would let an attacker choose the group.
+Result<PublicKey> read_ec(Spki spki) {
+  COFFER_TRY(const std::string group, spki.parameters.oid());
+  COFFER_TRY_VOID(spki.parameters.expect_end());
   if (group != kOidP256 && group != kOidP384) {
     return bad_key("EC key on another curve than P-256 and P-384");
   }
   const Curve curve = group == kOidP256 ? Curve::kP256 : Curve::kP384;
-  COFFER_TRY(const BytesView bits, info.expect(DerTag::kBitString));
-  COFFER_TRY_VOID(info.expect_end());
   const std::size_t size = curve_size(curve);
-  if (bits.size() != 2 + 2 * size || bits[0] != 0 || bits[1] != POINT_CONVERSION_UNCOMPRESSED) {
+  if (spki.key.size() != 1 + 2 * size || spki.key[0] != POINT_CONVERSION_UNCOMPRESSED) {
     return bad_key("want an uncompressed point of the curve's size");
   }
-  return EcSpki{.curve = curve, .x = bits.subspan(2, size), .y = bits.last(size)};
+  return PublicKey::from_ec_point(curve, spki.key.subspan(1, size), spki.key.last(size));
+}
+
+// RFC 3279, section 2.3.1: the parameters are NULL. RFC 8017, A.1.1: SEQUENCE {modulus, exponent}.
+Result<PublicKey> read_rsa(Spki spki) {
+  COFFER_TRY(const BytesView null, spki.parameters.expect(DerTag::kNull));
+  COFFER_TRY_VOID(spki.parameters.expect_end());
+  if (!null.empty()) return bad_key("parameters of RSA are not NULL");
+  DerReader outer(spki.key, "RSAPublicKey");
+  COFFER_TRY(DerReader fields, outer.enter(DerTag::kSequence));
+  COFFER_TRY_VOID(outer.expect_end());
+  COFFER_TRY(BytesView modulus, fields.expect(DerTag::kInteger));
+  COFFER_TRY(const std::uint64_t exponent, fields.unsigned_integer());
+  COFFER_TRY_VOID(fields.expect_end());
+  // Positive, and no octet more than it needs.
+  constexpr std::uint8_t kSign = 0x80;
+  if (modulus.empty() || (modulus[0] & kSign) != 0) return bad_key("modulus is not positive");
+  if (modulus[0] == 0) {
+    modulus = modulus.subspan(1);
+    if (modulus.empty() || (modulus[0] & kSign) == 0) return bad_key("modulus is not minimal");
+  }
+  return PublicKey::from_rsa(modulus, exponent);
 }
 
 // A key of that curve without a point, from which others are made: looking the curve up by name
@@ -192,13 +220,11 @@ Result<PublicKey> PublicKey::adopt(evp_pkey_st* key) {
   return PublicKey(std::move(owned), curve);
 }
 
-Result<PublicKey> PublicKey::from_spki(BytesView spki) {
-  const ClearErrors clear;
-  COFFER_TRY(const auto ec, read_ec_spki(spki));
-  if (ec) return from_ec_point(ec->curve, ec->x, ec->y);
-  const unsigned char* at = spki.data();
-  EVP_PKEY* key = d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size()));
-  return adopt(key);
+Result<PublicKey> PublicKey::from_spki(BytesView bytes) {
+  COFFER_TRY(Spki spki, read_spki(bytes));
+  if (spki.algorithm == kOidEcPublicKey) return read_ec(std::move(spki));
+  if (spki.algorithm == kOidRsa) return read_rsa(std::move(spki));
+  return bad_key("neither RSA nor EC");
 }
 
 Result<PublicKey> PublicKey::from_ec_point(Curve curve, BytesView x, BytesView y) {
@@ -222,6 +248,7 @@ Result<PublicKey> PublicKey::from_ec_point(Curve curve, BytesView x, BytesView y
 
 Result<PublicKey> PublicKey::from_rsa(BytesView modulus, std::uint64_t exponent) {
   const ClearErrors clear;
+  if (modulus.size() > kMaxRsaBits / 8 + 1) return bad_key("RSA key of more than 8192 bits");
   const BigNum n(BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr));
   const openssl::ParamBuilder builder(OSSL_PARAM_BLD_new());
   if (!n || !builder ||

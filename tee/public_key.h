@@ -35,7 +35,8 @@ struct EcPoint {
 class PublicKey {
  public:
   // A DER SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7). kInvalidArgument unless it is RSA of at
-  // most 8192 bits, or EC on a named P-256 or P-384 with the point on the curve.
+  // most 8192 bits (rsaEncryption, parameters NULL), or EC on a named P-256 or P-384 with the point
+  // on the curve.
   [[nodiscard]] static Result<PublicKey> from_spki(BytesView spki);
   // Affine big-endian coordinates; kInvalidArgument when the point is not on the curve.
   [[nodiscard]] static Result<PublicKey> from_ec_point(Curve curve, BytesView x, BytesView y);

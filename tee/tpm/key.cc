@@ -26,44 +26,6 @@ std::unexpected<Error> bad(std::string_view why) {
   return fail(Code::kInvalidArgument, fmt::format("parse attestation key: {}", why));
 }
 
-Bytes tlv(std::uint8_t tag, BytesView content) {
-  Bytes out = {tag};
-  const std::size_t size = content.size();
-  if (size >= 0x100) {
-    out.push_back(0x82);
-    out.push_back(static_cast<std::uint8_t>(size >> 8U));
-  } else if (size >= 0x80) {
-    out.push_back(0x81);
-  }
-  out.push_back(static_cast<std::uint8_t>(size & 0xffU));
-  out.insert(out.end(), content.begin(), content.end());
-  return out;
-}
-
-Bytes der_integer(BytesView magnitude) {
-  const auto first = std::ranges::find_if(magnitude, [](auto b) { return b != 0; });
-  Bytes content(first, magnitude.end());
-  if (content.empty() || (content.front() & 0x80U) != 0) content.insert(content.begin(), 0);
-  return tlv(0x02, content);
-}
-
-Bytes join(const Bytes& a, const Bytes& b) {
-  Bytes out = a;
-  out.insert(out.end(), b.begin(), b.end());
-  return out;
-}
-
-// SubjectPublicKeyInfo of rsaEncryption (RFC 8017, A.1.1).
-Bytes rsa_spki(BytesView modulus, std::uint32_t exponent) {
-  const Bytes exponent_bytes = {
-      static_cast<std::uint8_t>(exponent >> 24U), static_cast<std::uint8_t>(exponent >> 16U),
-      static_cast<std::uint8_t>(exponent >> 8U), static_cast<std::uint8_t>(exponent)};
-  const Bytes key = tlv(0x30, join(der_integer(modulus), der_integer(exponent_bytes)));
-  const Bytes algorithm = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
-                           0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00};
-  return tlv(0x30, join(algorithm, tlv(0x03, join({0}, key))));
-}
-
 // TPMT_SYM_DEF_OBJECT: nothing for a signing key.
 Status skip_symmetric(ByteReader& reader) {
   COFFER_TRY(const std::uint16_t alg, reader.u16_be());
@@ -87,7 +49,7 @@ Result<tee::PublicKey> read_rsa(ByteReader& reader) {
   COFFER_TRY_VOID(reader.skip(2));  // keyBits
   COFFER_TRY(const std::uint32_t exponent, reader.u32_be());
   COFFER_TRY(const BytesView modulus, sized(reader));
-  return tee::PublicKey::from_spki(rsa_spki(modulus, exponent == 0 ? kDefaultExponent : exponent));
+  return tee::PublicKey::from_rsa(modulus, exponent == 0 ? kDefaultExponent : exponent);
 }
 
 Result<tee::PublicKey> read_ecc(ByteReader& reader) {
