@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
+from container_rules import RULES, check_container_rules
 from e2e import BUILD, IS_VM, SOURCE, E2eTest, main
 from lab.containerd import Failure
 from lab.kbs import PrivateKbs
@@ -142,9 +143,9 @@ class KbsTest(DevClassTest):
     def trust(cls, vendor):
         return {"snp_roots": [vendor / "root.pem"]}
 
-    def annotation(self, certificate=None):
+    def annotation(self, certificate=None, policy=POLICY):
         return {ANNOTATION: initdata(
-            self.folder, aa=f"[token_configs.kbs]\nurl = \"https://{self.address}:{self.kbs.port}\"\n"
+            self.folder, policy=policy, aa=f"[token_configs.kbs]\nurl = \"https://{self.address}:{self.kbs.port}\"\n"
                             f"cert = \"\"\"\n{certificate or self.kbs.certificate}\"\"\"\n")}
 
     def read_secret(self, pod, sandbox, name):
@@ -155,7 +156,7 @@ class KbsTest(DevClassTest):
         return self.log_of(sandbox, name)
 
     def test_a_container_reads_the_secret_that_its_measurement_opens(self):
-        pod, sandbox = self.run_pod("secret", annotations=self.annotation())
+        pod, sandbox = self.run_pod("secret", annotations=self.annotation(policy=POLICY + RULES))
         guest = json.loads(pathlib.Path(f"/run/kata/{pod}/tee.json").read_text())
         measurement = guest["launch"][self.launched_as]
         policy = ("package policy\nimport rego.v1\ndefault allow := false\nallow if {\n"
@@ -163,6 +164,7 @@ class KbsTest(DevClassTest):
         self.kbs.set_resource_policy(policy % measurement)
         self.assertIn("the secret", self.read_secret(pod, sandbox, "good"))
         check_sealed_secrets(self, pod, sandbox)
+        check_container_rules(self, pod, sandbox)
         self.kbs.set_resource_policy(policy % ("0" * len(measurement)))
         said = self.read_secret(pod, sandbox, "denied")
         self.assertNotIn("the secret", said)
