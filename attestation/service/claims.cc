@@ -98,6 +98,19 @@ Json snp_claims(const Json& vendor) {
           {"author_key_digest", at(vendor, "author_key_digest")}};
 }
 
+Json azure_snp_claims(const Json& vendor) {
+  Json out = snp_claims(vendor);
+  out.erase("chip_id");
+  for (auto& value : out) {
+    if (!value.is_string()) value = value.dump();
+  }
+  if (const Json measurement = at(vendor, "measurement"); measurement.is_string()) {
+    const auto bytes = from_hex(measurement.get<std::string>());
+    if (bytes) out["measurement"] = to_base64(*bytes);
+  }
+  return out;
+}
+
 Json tdx_claims(const Json& vendor, BytesView quote, bool collateral_current) {
   Json out = {{"quote", {{"header", quote_header(quote)}, {"body", quote_body(vendor)}}},
               {"td_attributes", td_attributes(vendor)},

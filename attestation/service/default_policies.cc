@@ -111,6 +111,46 @@ hardware := 2 if input.tpm
 
 configuration := 0 if input.tpm
 
+# Azure: a vTPM that the hardware vouches for. All of SNP's claims are texts there.
+executables := 3 if {
+	matches(input["az-snp-vtpm"].measurement, "measurement")
+	matches(input["az-snp-vtpm"].tpm.pcr11, "snp_pcr11")
+}
+
+hardware := 2 if {
+	matches(input["az-snp-vtpm"].reported_tcb_bootloader, "tcb_bootloader")
+	matches(input["az-snp-vtpm"].reported_tcb_microcode, "tcb_microcode")
+	matches(input["az-snp-vtpm"].reported_tcb_snp, "tcb_snp")
+	matches(input["az-snp-vtpm"].reported_tcb_tee, "tcb_tee")
+}
+
+# Trustee's does not look at these two; a debugger reads everything.
+configuration := 2 if {
+	input["az-snp-vtpm"].policy_debug_allowed == "false"
+	input["az-snp-vtpm"].policy_migrate_ma == "false"
+	matches(input["az-snp-vtpm"].platform_smt_enabled, "smt_enabled")
+	matches(input["az-snp-vtpm"].platform_tsme_enabled, "tsme_enabled")
+	matches(input["az-snp-vtpm"].policy_abi_major, "abi_major")
+	matches(input["az-snp-vtpm"].policy_abi_minor, "abi_minor")
+	matches(input["az-snp-vtpm"].policy_single_socket, "single_socket")
+	matches(input["az-snp-vtpm"].policy_smt_allowed, "smt_allowed")
+}
+
+executables := 3 if matches(input["az-tdx-vtpm"].tpm.pcr11, "tdx_pcr11")
+
+hardware := 2 if {
+	input["az-tdx-vtpm"].quote.header.tee_type == "81000000"
+	input["az-tdx-vtpm"].quote.header.vendor_id == "939a7233f79c4ca9940a0db3957f0607"
+	matches(input["az-tdx-vtpm"].quote.body.mr_td, "mr_td")
+	input["az-tdx-vtpm"].tcb_status == "UpToDate"
+	input["az-tdx-vtpm"].collateral_expiration_status == "0"
+}
+
+configuration := 2 if {
+	input["az-tdx-vtpm"].td_attributes.debug == false
+	matches(input["az-tdx-vtpm"].quote.body.xfam, "xfam")
+}
+
 # What the guest's own policy, bound by its init data, allows to run.
 images contains image if {
 	some container in input.init_data_claims.agent_policy_claims.containers

@@ -6,6 +6,7 @@
 
 #include "attestation/evidence/evidence.h"
 #include "attestation/service/claims.h"
+#include "attestation/service/init_data_check.h"
 #include "tee/digest.h"
 #include "tee/sev-snp/cert_table.h"
 #include "tee/sev-snp/verifier.h"
@@ -23,7 +24,6 @@ using Json = nlohmann::json;
 using protocol::Tee;
 
 constexpr std::string_view kProtocol = "key broker protocol 0.4.0, attestation";
-constexpr unsigned kInitDataPcr = 8;
 
 Bytes padded(BytesView bytes, std::size_t size) {
   Bytes out(bytes.begin(), bytes.end());
@@ -35,22 +35,6 @@ std::string text_at(const Json& object, const char* key) {
   if (!object.is_object()) return {};
   const auto at = object.find(key);
   return at == object.end() || !at->is_string() ? std::string() : at->get<std::string>();
-}
-
-// The digest of the init data that was presented is the one that the hardware holds.
-void check_init_data(const std::optional<Bytes>& want, std::string_view found,
-                     tee::Verdict& verdict) {
-  if (want) {
-    verdict.add_equal("init_data", to_hex(*want), found, kProtocol);
-  } else {
-    verdict.add_waived("init_data", found, "none was presented, and none is claimed");
-  }
-}
-
-// What PCR 8 holds when the guest extended it, once, with this digest.
-Bytes extended(BytesView digest) {
-  tee::Hasher hasher(tee::HashAlgorithm::kSha256);
-  return hasher.update(Bytes(32)).update(padded(digest, 32)).finish();
 }
 
 // Which platform's collateral a quote needs, and whose revocation list, on its own word: the
@@ -80,7 +64,7 @@ std::optional<Bytes> resized(const std::optional<Bytes>& bytes, std::size_t size
 }  // namespace
 
 std::vector<Tee> EvidenceVerifier::supported() const {
-  std::vector<Tee> out = {Tee::kSnp, Tee::kTdx, Tee::kTpm};
+  std::vector<Tee> out = {Tee::kSnp, Tee::kTdx, Tee::kTpm, Tee::kAzSnpVtpm, Tee::kAzTdxVtpm};
   if (config_.allow_sample) out.push_back(Tee::kSample);
   return out;
 }
@@ -94,6 +78,10 @@ Result<Verified> EvidenceVerifier::verify(const EvidenceRequest& request,
       return tdx(request, time);
     case Tee::kTpm:
       return tpm(request);
+    case Tee::kAzSnpVtpm:
+      return azure_snp(request, time);
+    case Tee::kAzTdxVtpm:
+      return azure_tdx(request, time);
     case Tee::kSample:
       return sample(request);
     default:
@@ -122,30 +110,20 @@ Result<snp::TrustMaterial> EvidenceVerifier::snp_material(const tee::Evidence& e
   return material;
 }
 
-Result<Verified> EvidenceVerifier::snp(const EvidenceRequest& request, tee::UnixTime time) const {
-  COFFER_TRY(const tee::Evidence evidence, evidence::parse_snp(request.evidence));
+Result<tee::Verdict> EvidenceVerifier::snp_verdict(const tee::Evidence& evidence, BytesView bound,
+                                                   tee::UnixTime time) const {
   // Debugging and migration show in claims, and the policies decide: as with Trustee.
   snp::Expectations want;
   want.allow_debug = true;
   want.allow_migrate_ma = true;
   want.require_crl = config_.snp_require_crl;
   COFFER_TRY(auto material, snp_material(evidence, time));
-  const auto verifier = snp::make_verifier(std::move(material), want);
-  const BytesView bound = request.report_data ? BytesView(*request.report_data) : BytesView();
-  Verified out{.verdict = verifier->verify(evidence, bound, time),
-               .claims = {},
-               .report_data = {},
-               .init_data = {}};
-  const Json& vendor = out.verdict.claims();
-  out.report_data = text_at(vendor, "report_data");
-  out.init_data = text_at(vendor, "host_data");
-  out.claims = snp_claims(vendor);
-  check_init_data(resized(request.init_data_digest, 32), out.init_data, out.verdict);
-  return out;
+  return snp::make_verifier(std::move(material), want)->verify(evidence, bound, time);
 }
 
-Result<Verified> EvidenceVerifier::tdx(const EvidenceRequest& request, tee::UnixTime time) const {
-  COFFER_TRY(const tee::Evidence evidence, evidence::parse_tdx(request.evidence));
+Result<tee::Verdict> EvidenceVerifier::tdx_verdict(const tee::Evidence& evidence,
+                                                   const std::optional<Bytes>& bound,
+                                                   tee::UnixTime time) const {
   tdx::Expectations want;
   want.allow_debug = true;
   want.allow_migratable = true;
@@ -153,12 +131,12 @@ Result<Verified> EvidenceVerifier::tdx(const EvidenceRequest& request, tee::Unix
   want.allow_pks = true;
   want.allow_key_locker = true;
   COFFER_TRY(want.accepted_statuses, tdx::parse_accepted_statuses("any"));
-  if (request.report_data) {
-    if (request.report_data->size() > 64) {
+  if (bound) {
+    auto& field = want.report_data.emplace();
+    if (bound->size() > field.size()) {
       return fail(Code::kInvalidArgument, "verify tdx evidence: report data is over 64 bytes");
     }
-    auto& field = want.report_data.emplace();
-    std::ranges::copy(*request.report_data, field.begin());
+    std::ranges::copy(*bound, field.begin());
   }
   COFFER_TRY(const Platform platform, platform_of(evidence.report));
   const auto given = config_.tdx.find(platform.fmspc);
@@ -177,10 +155,26 @@ Result<Verified> EvidenceVerifier::tdx(const EvidenceRequest& request, tee::Unix
   }
   tdx::Evidence input{.quote = evidence.report, .event_log = {}};
   if (!evidence.manifest.empty()) input.event_log = evidence.manifest;
-  Verified out{.verdict = tdx::verify(input, *collateral, want, time),
-               .claims = {},
-               .report_data = {},
-               .init_data = {}};
+  return tdx::verify(input, *collateral, want, time);
+}
+
+Result<Verified> EvidenceVerifier::snp(const EvidenceRequest& request, tee::UnixTime time) const {
+  COFFER_TRY(const tee::Evidence evidence, evidence::parse_snp(request.evidence));
+  const BytesView bound = request.report_data ? BytesView(*request.report_data) : BytesView();
+  COFFER_TRY(auto verdict, snp_verdict(evidence, bound, time));
+  Verified out{.verdict = std::move(verdict), .claims = {}, .report_data = {}, .init_data = {}};
+  const Json& vendor = out.verdict.claims();
+  out.report_data = text_at(vendor, "report_data");
+  out.init_data = text_at(vendor, "host_data");
+  out.claims = snp_claims(vendor);
+  check_init_data(resized(request.init_data_digest, 32), out.init_data, out.verdict);
+  return out;
+}
+
+Result<Verified> EvidenceVerifier::tdx(const EvidenceRequest& request, tee::UnixTime time) const {
+  COFFER_TRY(const tee::Evidence evidence, evidence::parse_tdx(request.evidence));
+  COFFER_TRY(auto verdict, tdx_verdict(evidence, request.report_data, time));
+  Verified out{.verdict = std::move(verdict), .claims = {}, .report_data = {}, .init_data = {}};
   const Json& vendor = out.verdict.claims();
   out.report_data = text_at(vendor, "report_data");
   out.init_data = text_at(vendor, "mr_config_id");
@@ -208,7 +202,7 @@ Result<Verified> EvidenceVerifier::tpm(const EvidenceRequest& request) const {
   out.report_data = text_at(out.verdict.claims(), "extra_data");
   out.init_data = text_at(out.claims, fmt::format("pcr{:02}", kInitDataPcr).c_str());
   std::optional<Bytes> pcr;
-  if (request.init_data_digest) pcr = extended(*request.init_data_digest);
+  if (request.init_data_digest) pcr = extended_init_data(*request.init_data_digest);
   check_init_data(pcr, out.init_data, out.verdict);
   return out;
 }

@@ -77,7 +77,18 @@ class EvidenceVerifier {
   [[nodiscard]] Result<Verified> snp(const EvidenceRequest& request, tee::UnixTime time) const;
   [[nodiscard]] Result<Verified> tdx(const EvidenceRequest& request, tee::UnixTime time) const;
   [[nodiscard]] Result<Verified> tpm(const EvidenceRequest& request) const;
+  [[nodiscard]] Result<Verified> azure_snp(const EvidenceRequest& request,
+                                           tee::UnixTime time) const;
+  [[nodiscard]] Result<Verified> azure_tdx(const EvidenceRequest& request,
+                                           tee::UnixTime time) const;
   [[nodiscard]] Result<Verified> sample(const EvidenceRequest& request) const;
+  // The hardware's alone, also below a vTPM. `bound`: up to 64 bytes, zeros follow; empty or
+  // nothing: not compared.
+  [[nodiscard]] Result<tee::Verdict> snp_verdict(const tee::Evidence& evidence, BytesView bound,
+                                                 tee::UnixTime time) const;
+  [[nodiscard]] Result<tee::Verdict> tdx_verdict(const tee::Evidence& evidence,
+                                                 const std::optional<Bytes>& bound,
+                                                 tee::UnixTime time) const;
   // The configuration's, with what the source has for this report.
   [[nodiscard]] Result<snp::TrustMaterial> snp_material(const tee::Evidence& evidence,
                                                         tee::UnixTime time) const;
