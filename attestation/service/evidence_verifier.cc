@@ -6,6 +6,7 @@
 
 #include "attestation/evidence/evidence.h"
 #include "attestation/service/claims.h"
+#include "attestation/service/event_log_claims.h"
 #include "attestation/service/init_data_check.h"
 #include "tee/digest.h"
 #include "tee/sev-snp/cert_table.h"
@@ -179,6 +180,10 @@ Result<Verified> EvidenceVerifier::tdx(const EvidenceRequest& request, tee::Unix
   out.report_data = text_at(vendor, "report_data");
   out.init_data = text_at(vendor, "mr_config_id");
   out.claims = tdx_claims(vendor, evidence.report, out.verdict.verified());
+  // Of a log that does not replay to the quote's registers nothing is claimed.
+  if (out.verdict.verified() && !evidence.manifest.empty()) {
+    COFFER_TRY(out.claims["uefi_event_logs"], event_log_claims(evidence.manifest));
+  }
   check_init_data(resized(request.init_data_digest, 48), out.init_data, out.verdict);
   return out;
 }

@@ -3,3 +3,4 @@ coffer_fuzz(kbs_reference_values SRC kbs_reference_values_fuzz.cc DEPS coffer_re
 coffer_fuzz(kbs_requests SRC kbs_requests_fuzz.cc DEPS coffer_kbs_broker)
 coffer_fuzz(attestation_api SRC attestation_api_fuzz.cc DEPS coffer_kbs_broker coffer_protos_attestation)
 coffer_fuzz(corim SRC corim_fuzz.cc DEPS coffer_reference_values)
+coffer_fuzz(event_log_claims SRC event_log_claims_fuzz.cc DEPS coffer_attestation_service)
