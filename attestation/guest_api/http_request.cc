@@ -67,21 +67,28 @@ struct RequestParser::State {
 RequestParser::RequestParser() : state_(std::make_unique<State>()) {
   state_->parser.header_limit(kMaxRequestHeader);
   state_->parser.body_limit(kMaxRequestBody);
-  state_->parser.eager(true);
 }
 RequestParser::RequestParser(RequestParser&&) noexcept = default;
 RequestParser& RequestParser::operator=(RequestParser&&) noexcept = default;
 RequestParser::~RequestParser() = default;
 
 Result<std::size_t> RequestParser::feed(std::string_view bytes) {
-  boost::beast::error_code error;
-  const auto used =
-      state_->parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
-  if (error == beast_http::error::need_more) return used;
-  if (error == beast_http::error::header_limit || error == beast_http::error::body_limit) {
-    return fail(Code::kResourceExhausted, "read request: " + error.message());
+  auto& parser = state_->parser;
+  std::size_t used = 0;
+  while (used < bytes.size() && !parser.is_done()) {
+    boost::beast::error_code error;
+    const auto rest = bytes.substr(used);
+    used += parser.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
+    if (error == beast_http::error::need_more) break;
+    if (error == beast_http::error::header_limit || error == beast_http::error::body_limit) {
+      return fail(Code::kResourceExhausted, "read request: " + error.message());
+    }
+    if (error) return refuse(error.message());
+    // Boost 1.81 asserts something of a chunk's header that whoever sends it can make untrue.
+    if (parser.is_header_done() && parser.chunked()) {
+      return refuse("a chunked body is not taken: send Content-Length");
+    }
   }
-  if (error) return refuse(error.message());
   return used;
 }
 

@@ -181,6 +181,17 @@ TEST_F(Rest, KeepsAConnectionForTheNextRequest) {
   EXPECT_EQ(closed.find("HTTP/1.1 200", 1), std::string::npos) << closed;
 }
 
+// These bytes end a program that gives them to Boost 1.81.
+TEST_F(Rest, RefusesAChunkedBody) {
+  const std::string_view bytes(
+      "POST /aa/aael HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "0\r\n{}\r\n0\x11\0\0\0\t /aa*P\nHosP\n0\r\n\n",
+      92);
+  const auto reply = ask(std::string(bytes));
+  EXPECT_EQ(status_of(reply), 400);
+  EXPECT_NE(reply.find("send Content-Length"), std::string::npos) << reply;
+}
+
 TEST_F(Rest, BoundsWhatItReads) {
   EXPECT_EQ(status_of(get("/" + std::string(kMaxRequestHeader, 'a'))), 413);
   EXPECT_EQ(

@@ -150,6 +150,19 @@ TEST_F(ServerTest, AHeadThatIsTooLongIsRefused) {
   EXPECT_NE(rest(socket).find("400 Bad Request"), std::string::npos);
 }
 
+// Of unknown size; and these bytes end a program that gives them to Boost 1.81.
+TEST_F(ServerTest, AChunkedBodyIsRefused) {
+  start(patient());
+  auto socket = connect();
+  send(socket, std::string_view("POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                "0\r\n{}\r\n0\x11\0\0\0\t /aa*P\nHosP\n0\r\n\n",
+                                77));
+  const std::string got = rest(socket);
+  EXPECT_NE(got.find("411 Length Required"), std::string::npos) << got;
+  EXPECT_NE(got.find("send Content-Length"), std::string::npos) << got;
+  EXPECT_NE(ask().find("200 OK"), std::string::npos) << "and serves on";
+}
+
 TEST_F(ServerTest, LargeBodiesShareABudgetAndSmallOnesDoNotNeedIt) {
   auto settings = patient();
   settings.max_body = settings.body_memory = std::size_t{1} << 20U;
@@ -172,9 +185,6 @@ TEST_F(ServerTest, LargeBodiesShareABudgetAndSmallOnesDoNotNeedIt) {
   EXPECT_NE(
       post("POST /x HTTP/1.1\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc").find("POST 3"),
       std::string::npos);
-  EXPECT_NE(post("POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").find("503"),
-            std::string::npos)
-      << "of unknown size: could be as large as any";
   send(holder, std::string(1048576, 'b'));
   std::array<char, 12> start_line{};
   asio::read(holder, asio::buffer(start_line));
