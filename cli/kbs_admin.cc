@@ -251,6 +251,26 @@ std::string attestation_table(const Json& list) {
   return out;
 }
 
+// What the evidence says, by the names that policies see: one line a value.
+void claim_lines(const Json& claims, const std::string& prefix, std::string& out) {
+  for (const auto& [name, value] : claims.items()) {
+    if (value.is_object()) {
+      claim_lines(value, prefix + name + ".", out);
+    } else if (!value.is_array() && !value.is_null()) {
+      out += fmt::format("claim {:<32} {}\n", prefix + name, text_of(claims, name.c_str()));
+    }
+  }
+}
+
+std::string check_line(const Json& check) {
+  const bool ok = text_of(check, "ok") == "true";
+  const std::string expected = text_of(check, "expected");
+  const std::string found = text_of(check, "found");
+  std::string said = fmt::format("want {}, got {}", expected, found);
+  if (ok) said = expected == found ? found : fmt::format("{}  (want {})", found, expected);
+  return fmt::format("{:<5} {:<32} {}\n", ok ? "ok" : "FAIL", text_of(check, "name"), said);
+}
+
 std::string attestation_report(const Json& record) {
   std::string out =
       fmt::format("attestation {} of {} at {}: {}{}\n", text_of(record, "id"),
@@ -258,11 +278,10 @@ std::string attestation_report(const Json& record) {
                   text_of(record, "emulated") == "true" ? " (emulated)" : "");
   if (!text_of(record, "reason").empty()) out += "reason: " + text_of(record, "reason") + "\n";
   for (const auto& entry : record.value("checks", Json::array())) {
-    const bool ok = text_of(entry, "ok") == "true";
-    out += fmt::format(
-        "{:<5} {:<32} {}\n", ok ? "ok" : "FAIL", text_of(entry, "name"),
-        ok ? text_of(entry, "found")
-           : fmt::format("want {}, got {}", text_of(entry, "expected"), text_of(entry, "found")));
+    out += check_line(entry);
+  }
+  if (const auto claims = record.find("claims"); claims != record.end() && claims->is_object()) {
+    claim_lines(*claims, "", out);
   }
   for (const auto& part : record.value("parts", Json::array())) {
     out += fmt::format("{}: {} by policy '{}' {}\n", text_of(part, "name"), text_of(part, "status"),

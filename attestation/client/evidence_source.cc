@@ -63,6 +63,10 @@ class AttesterSource final : public EvidenceSource {
     return {};
   }
 
+  void note_extended(unsigned pcr, BytesView digest, std::string_view what) override {
+    if (tee_ == protocol::Tee::kTpm) log_.append_extended(pcr, digest, what);
+  }
+
  private:
   std::unique_ptr<tee::Attester> attester_;
   protocol::Tee tee_;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <string_view>
 
 #include "attestation/evidence/runtime_log.h"
 #include "attestation/protocol/tee_name.h"
@@ -24,6 +25,9 @@ class EvidenceSource {
   // TEE's default (TDX 17, which is RTMR3; TPM 15). kUnimplemented where the TEE has no registers.
   [[nodiscard]] virtual Status measure(const evidence::RuntimeEvent& event,
                                        std::optional<unsigned> pcr);
+  // Has the log of later evidence account for a PCR that was extended with `digest` before. Only a
+  // TPM's log needs it: where the hardware holds the digest itself this does nothing.
+  virtual void note_extended(unsigned /*pcr*/, BytesView /*digest*/, std::string_view /*what*/) {}
 };
 
 // Of "snp", "tdx" and "tpm". kUnimplemented for an attester of another TEE.

@@ -14,6 +14,10 @@ tpm::DeviceSettings tpm_settings(const tee::DevicePaths& paths, const std::files
   tpm::DeviceSettings settings;
   settings.tcti = "device:" + paths.tpm.string();
   settings.event_log = root / "sys/kernel/security/tpm0/binary_bios_measurements";
+  // Where Coffer's development class puts it. Whoever gives it can give anything: the broker looks
+  // at who signed it, and for which key.
+  settings.ak_certificate =
+      root / "sys/firmware/qemu_fw_cfg/by_name/opt/org.coffer/tpm-ak-certificate/raw";
   return settings;
 }
 

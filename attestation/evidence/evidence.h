@@ -30,15 +30,17 @@ struct TpmEvidence {
   // As tpm::parse_attestation_key takes it: SubjectPublicKeyInfo or TPM2B_PUBLIC. Empty in Azure's
   // evidence, where the HCL report has it.
   Bytes attestation_key;
-  tpm::PcrBanks pcrs;  // 24 of SHA-256
-  Bytes event_log;     // empty: none
+  tpm::PcrBanks pcrs;    // 24 of SHA-256
+  Bytes event_log;       // empty: none
+  Bytes ak_certificate;  // as tpm::check_ak_certificate takes it; empty: none
 };
 // The nonce of a "tpm" quote: report data is cut to it.
 inline constexpr std::size_t kTpmNonceBytes = 32;
 
 // "tpm": {"ak_public": base64 SubjectPublicKeyInfo, "tpm_quote": {"signature": base64, "message":
 // base64, "pcrs": [24 of hex]}}; ours besides {"ak_tpm_public": base64 TPM2B_PUBLIC, "event_log":
-// base64}. An `ak_tpm_public` of another key than `ak_public` is refused.
+// base64, "ak_certificate": base64 of PEM or DER}. An `ak_tpm_public` of another key than
+// `ak_public` is refused.
 [[nodiscard]] Result<TpmEvidence> parse_tpm(const nlohmann::json& json);
 // From tpm::make_attester's evidence. kFailedPrecondition unless it has all 24 PCRs of SHA-256.
 [[nodiscard]] Result<nlohmann::json> make_tpm(const tee::Evidence& evidence);

@@ -9,6 +9,7 @@ namespace coffer::evidence {
 namespace {
 
 constexpr std::uint32_t kTag = 0x4141454C;
+constexpr std::uint32_t kExtendedTag = 0x434F4646;  // its digest is not one of the event's data
 constexpr std::size_t kMaxLog = std::size_t{1} << 20U;
 constexpr std::size_t kEntryOverhead = 128;
 constexpr std::size_t kSpecIdHead = 28;  // index, type, SHA-1 digest
@@ -31,13 +32,16 @@ std::uint16_t algorithm_id(tee::HashAlgorithm hash) {
   return hash == tee::HashAlgorithm::kSha512 ? kSha512 : kSha256;
 }
 
-Bytes event_data(const RuntimeEvent& event) {
-  const auto text = fmt::format("{} {} {}", event.domain, event.operation, event.content);
+Bytes tagged(std::uint32_t tag, std::string_view text) {
   Bytes out;
-  put32(out, kTag);
+  put32(out, tag);
   put32(out, text.size());
   put(out, as_bytes(text));
   return out;
+}
+
+Bytes event_data(const RuntimeEvent& event) {
+  return tagged(kTag, fmt::format("{} {} {}", event.domain, event.operation, event.content));
 }
 
 // The Spec ID event of a log that the firmware did not begin, with the two banks that CoCo's agent
@@ -109,11 +113,19 @@ Status RuntimeLog::check_room(const RuntimeEvent& event) const {
 
 void RuntimeLog::append(std::uint32_t index, const RuntimeEvent& event) {
   const Bytes data = event_data(event);
+  append_entry(index, tee::hash(hash_, data), data);
+}
+
+void RuntimeLog::append_extended(std::uint32_t index, BytesView digest, std::string_view what) {
+  append_entry(index, digest, tagged(kExtendedTag, what));
+}
+
+void RuntimeLog::append_entry(std::uint32_t index, BytesView digest, BytesView data) {
   put32(entries_, index);
   put32(entries_, eventlog::kEvEventTag);
   put32(entries_, 1);
   put16(entries_, algorithm_id(hash_));
-  put(entries_, tee::hash(hash_, data));
+  put(entries_, digest);
   put32(entries_, data.size());
   put(entries_, data);
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -34,6 +35,9 @@ class RuntimeLog {
   // After the register was extended. `index`: as the firmware's log counts (PCR; on TDX 1 is
   // RTMR0).
   void append(std::uint32_t index, const RuntimeEvent& event);
+  // A register that another program of the guest extended with `digest`, of the log's hash: an
+  // event of type EV_EVENT_TAG, whose tag is 0x434F4646 and whose text says what that is.
+  void append_extended(std::uint32_t index, BytesView digest, std::string_view what);
 
   // The firmware's log up to its end marker (without one: a header of ours), our entries, eight
   // bytes of 0xFF. The firmware's log as it is when nothing was measured. kInvalidArgument when it
@@ -41,6 +45,8 @@ class RuntimeLog {
   [[nodiscard]] Result<Bytes> continue_log(BytesView firmware_log) const;
 
  private:
+  void append_entry(std::uint32_t index, BytesView digest, BytesView data);
+
   tee::HashAlgorithm hash_;
   Bytes entries_;
 };

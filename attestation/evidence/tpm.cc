@@ -52,7 +52,8 @@ Result<tpm::PcrValues> pcr_values(const Fields& fields, QuoteForm form) {
 struct Auxiliary {
   Bytes ak_public;  // TPM2B_PUBLIC
   Bytes signature;
-  Json pcrs;  // 24 of hex
+  Json pcrs;                   // 24 of hex
+  std::string ak_certificate;  // base64; empty: none
 };
 
 Result<Auxiliary> read_auxiliary(const Bytes& bytes) {
@@ -62,6 +63,9 @@ Result<Auxiliary> read_auxiliary(const Bytes& bytes) {
   Auxiliary out;
   COFFER_TRY(out.ak_public, fields.base64("ak_public"));
   COFFER_TRY(out.signature, fields.base64("signature"));
+  if (fields.has("ak_certificate")) {
+    COFFER_TRY(out.ak_certificate, fields.text("ak_certificate"));
+  }
   COFFER_TRY(const Fields banks, fields.object("pcrs"));
   COFFER_TRY(const Fields bank, banks.object("sha256"));
   out.pcrs = Json::array();
@@ -102,6 +106,9 @@ Result<TpmEvidence> parse_tpm(const nlohmann::json& json) {
   if (fields.has("event_log")) {
     COFFER_TRY(out.event_log, fields.base64("event_log"));
   }
+  if (fields.has("ak_certificate")) {
+    COFFER_TRY(out.ak_certificate, fields.base64("ak_certificate"));
+  }
   return out;
 }
 
@@ -118,6 +125,7 @@ Result<nlohmann::json> make_tpm(const tee::Evidence& evidence) {
                 {"message", to_base64(evidence.report)},
                 {"pcrs", std::move(auxiliary.pcrs)}}}};
   if (!evidence.manifest.empty()) out["event_log"] = to_base64(evidence.manifest);
+  if (!auxiliary.ak_certificate.empty()) out["ak_certificate"] = auxiliary.ak_certificate;
   return out;
 }
 

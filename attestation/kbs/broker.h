@@ -28,8 +28,9 @@ struct BrokerParts {
   Metrics& metrics;
   std::string policy_id;
   std::function<store::UnixTime()> clock;
-  bool secure_cookie = true;  // set the cookie's attribute Secure: over TLS
-  rv::Signers signers = {};   // of reference values
+  bool require_affirming = false;  // no token for a guest that the policy does not affirm
+  bool secure_cookie = true;       // set the cookie's attribute Secure: over TLS
+  rv::Signers signers = {};        // of reference values
 };
 
 class Broker {

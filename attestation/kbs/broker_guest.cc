@@ -32,6 +32,16 @@ std::string http_date(store::UnixTime time) {
   return std::string(text, size);
 }
 
+std::map<std::string, int> vector_of(const Json& part) {
+  std::map<std::string, int> out;
+  const auto at = part.find("ear.trustworthiness-vector");
+  if (at == part.end() || !at->is_object()) return out;
+  for (const auto& [name, value] : at->items()) {
+    if (value.is_number_integer()) out.emplace(name, value.get<int>());
+  }
+  return out;
+}
+
 // Every part of it, as one line for the guest: what is wrong shows in the record.
 std::string statuses(const Json& claims) {
   std::string out;
@@ -39,8 +49,9 @@ std::string statuses(const Json& claims) {
   for (const auto& [name, part] : claims["submods"].items()) {
     if (!part.is_object() || !part.contains("ear.status")) continue;
     const Json& status = part["ear.status"];
-    if (status.is_string())
-      out += fmt::format("{}{} is {}", out.empty() ? "" : ", ", name, status.get<std::string>());
+    if (!status.is_string()) continue;
+    out += out.empty() ? "" : ", ";
+    out += appraisal::describe_status(name, status.get<std::string>(), vector_of(part));
   }
   return out;
 }
@@ -111,8 +122,10 @@ HttpReply Broker::evaluate(const Session& session, const protocol::Attestation& 
     return refused(error_reply(401, "AttestationError",
                                "attest: evidence of devices is not supported by this broker"));
   }
-  appraisal::Presented presented{
-      .tee = session.tee, .evidence = message.primary_evidence, .fresh = true};
+  appraisal::Presented presented{.tee = session.tee,
+                                 .evidence = message.primary_evidence,
+                                 .fresh = true,
+                                 .require_affirming = parts_.require_affirming};
   auto report_data =
       protocol::primary_report_data(message.nonce, message.tee_pubkey, message.additional_evidence);
   if (!report_data) return refused(error_reply("AttestationError", report_data.error()));

@@ -39,6 +39,7 @@ struct Config {
   std::string policy_id = "default";
   std::string grpc_socket;  // empty: not served
   std::int64_t record_days = 30;
+  bool require_affirming = false;
   std::int64_t record_limit = 50000;
   std::int64_t session_limit = 20000;
   // [reference_values]
@@ -49,6 +50,7 @@ struct Config {
   bool snp_require_crl = false;
   std::vector<std::string> snp_roots, snp_certificates;  // files, or folders of files
   std::vector<std::string> tdx_roots, tdx_collateral_dirs;
+  std::vector<std::string> tpm_roots;
   std::string snp_kds_url, tdx_pcs_url;  // empty: nothing is fetched
   std::string fetch_ca;                  // PEM file; empty: the system's roots
   // [log]

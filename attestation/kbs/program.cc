@@ -163,6 +163,7 @@ Result<Service> assemble(const Config& config, std::size_t threads) {
                                                   .metrics = *s.metrics,
                                                   .policy_id = config.policy_id,
                                                   .clock = store::system_clock,
+                                                  .require_affirming = config.require_affirming,
                                                   .secure_cookie = !config.insecure_http,
                                                   .signers = signers});
   s.api = std::make_unique<AttestationApi>(AttestationApiParts{.values = *s.values,

@@ -102,6 +102,8 @@ Result<appraisal::TrustConfig> load_trust(const Config& config) {
   out.snp.certificates = std::move(others.certificates);
   out.snp.crls = std::move(others.crls);
   COFFER_TRY_VOID(add_tdx(config, out));
+  COFFER_TRY(auto tpm_roots, read_bundle(config.tpm_roots));
+  out.tpm_roots = std::move(tpm_roots.certificates);
   return out;
 }
 

@@ -101,10 +101,26 @@ configuration := 2 if {
 	matches(input.tdx.quote.body.xfam, "xfam")
 }
 
-# A vTPM: nobody but the reference value `trusted_aks` vouches for its key.
-executables := 3 if {
+# A vTPM. Its key is one that a configured root has certified, or one that is known.
+tpm_key if input.tpm.ak_certified == true
+
+tpm_key if matches(input.tpm.ak_public, "trusted_aks")
+
+# What was booted: a unified kernel image, which extends PCR 11 (one that nothing has extended tells
+# nothing), or a kernel that firmware was given beside its initrd and command line.
+tpm_boot if {
+	input.tpm.pcr11 != "0000000000000000000000000000000000000000000000000000000000000000"
 	matches(input.tpm.pcr11, "tpm_pcr11")
-	matches(input.tpm.ak_public, "trusted_aks")
+}
+
+tpm_boot if {
+	matches(input.tpm.pcr04, "tpm_pcr04")
+	matches(input.tpm.pcr09, "tpm_pcr09")
+}
+
+executables := 3 if {
+	tpm_boot
+	tpm_key
 }
 
 hardware := 2 if input.tpm

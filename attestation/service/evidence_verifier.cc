@@ -14,6 +14,7 @@
 #include "tee/tdx/pck_extension.h"
 #include "tee/tdx/quote.h"
 #include "tee/tdx/verify.h"
+#include "tee/tpm/ak_certificate.h"
 #include "tee/tpm/key.h"
 #include "tee/tpm/verify.h"
 #include "tee/x509_bundle.h"
@@ -78,7 +79,7 @@ Result<Verified> EvidenceVerifier::verify(const EvidenceRequest& request,
     case Tee::kTdx:
       return tdx(request, time);
     case Tee::kTpm:
-      return tpm(request);
+      return tpm(request, time);
     case Tee::kAzSnpVtpm:
       return azure_snp(request, time);
     case Tee::kAzTdxVtpm:
@@ -188,7 +189,7 @@ Result<Verified> EvidenceVerifier::tdx(const EvidenceRequest& request, tee::Unix
   return out;
 }
 
-Result<Verified> EvidenceVerifier::tpm(const EvidenceRequest& request) const {
+Result<Verified> EvidenceVerifier::tpm(const EvidenceRequest& request, tee::UnixTime time) const {
   COFFER_TRY(const auto parsed, evidence::parse_tpm(request.evidence));
   COFFER_TRY(const auto key, tpm::parse_attestation_key(parsed.attestation_key));
   tpm::Expectations want;
@@ -204,6 +205,10 @@ Result<Verified> EvidenceVerifier::tpm(const EvidenceRequest& request) const {
                .init_data = {}};
   out.claims = tpm_claims(out.verdict.claims());
   out.claims["ak_public"] = to_base64(key.key.spki());
+  const auto endorsed = tpm::check_ak_certificate(parsed.ak_certificate, key.key, config_.tpm_roots,
+                                                  time, out.verdict);
+  out.claims["ak_certified"] = endorsed.certified;
+  out.verdict.set_emulated(endorsed.emulated);
   out.report_data = text_at(out.verdict.claims(), "extra_data");
   out.init_data = text_at(out.claims, fmt::format("pcr{:02}", kInitDataPcr).c_str());
   std::optional<Bytes> pcr;

@@ -27,6 +27,8 @@ struct TrustConfig {
   bool snp_require_crl = false;
   // Collateral by FMSPC, lower-case hex.
   std::map<std::string, tdx::CollateralSet> tdx;
+  // Who may vouch for a TPM's attestation key. None: it must be a reference value (trusted_aks).
+  std::vector<tee::Certificate> tpm_roots = {};
   bool allow_sample = false;  // evidence that proves nothing
 };
 
@@ -76,7 +78,7 @@ class EvidenceVerifier {
  private:
   [[nodiscard]] Result<Verified> snp(const EvidenceRequest& request, tee::UnixTime time) const;
   [[nodiscard]] Result<Verified> tdx(const EvidenceRequest& request, tee::UnixTime time) const;
-  [[nodiscard]] Result<Verified> tpm(const EvidenceRequest& request) const;
+  [[nodiscard]] Result<Verified> tpm(const EvidenceRequest& request, tee::UnixTime time) const;
   [[nodiscard]] Result<Verified> azure_snp(const EvidenceRequest& request,
                                            tee::UnixTime time) const;
   [[nodiscard]] Result<Verified> azure_tdx(const EvidenceRequest& request,

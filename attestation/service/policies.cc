@@ -172,6 +172,17 @@ std::string status_of(const std::map<std::string, int>& vector) {
   return "contraindicated";
 }
 
+std::string describe_status(std::string_view part, std::string_view status,
+                            const std::map<std::string, int>& vector) {
+  std::string names;
+  for (const auto& [name, value] : vector) {
+    if (tier_of(value) <= Tier::kAffirming) continue;
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  if (names.empty()) return fmt::format("{} is {}", part, status);
+  return fmt::format("{} is {} ({})", part, status, names);
+}
+
 // A policy and its evaluator belong to the thread that compiled them.
 struct Policies::Compiled {
   explicit Compiled(std::shared_ptr<policy::Policy> policy) : evaluator(std::move(policy)) {}

@@ -41,6 +41,11 @@ struct ResourceDecision {
 // AR4SI's tiers over the whole vector, the worst one.
 [[nodiscard]] std::string status_of(const std::map<std::string, int>& vector);
 
+// "cpu0 is warning (executables)": a part's status, and the claims of the vector that do not
+// affirm. Fit for a guest: no value stands in it.
+[[nodiscard]] std::string describe_status(std::string_view part, std::string_view status,
+                                          const std::map<std::string, int>& vector);
+
 // Thread-safe. Each thread keeps the policies that it has compiled.
 class Policies {
  public:

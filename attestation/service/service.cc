@@ -136,11 +136,18 @@ Result<Outcome> AttestationService::appraise(const Presented& presented, std::st
   outcome.status = part.appraisal.status;
   record["status"] = part.appraisal.status;
   record["parts"].push_back(part_record(part));
-  record["outcome"] = "token";
   record["reason"] = "";
   if (const Json missing = missing_of(part.appraisal); !missing.empty()) {
     record["reason"] = fmt::format("reference values not found: {}", missing.dump());
   }
+  if (presented.require_affirming && outcome.status != "affirming") {
+    outcome.reason = describe_status(part.name, outcome.status, part.appraisal.vector);
+    const std::string missing = record["reason"].get<std::string>();
+    record["reason"] = outcome.reason + (missing.empty() ? "" : "; " + missing);
+    COFFER_TRY_VOID(records_.save(outcome.id, record, now));
+    return outcome;
+  }
+  record["outcome"] = "token";
   COFFER_TRY(outcome.token, signer_.sign(token_claims({.attestation_id = outcome.id,
                                                        .submodules = {std::move(part)},
                                                        .now = now,

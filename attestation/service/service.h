@@ -25,6 +25,8 @@ struct Presented {
   std::optional<Bytes> init_data_digest = std::nullopt;
   // `report_data` binds a challenge of ours, which nobody else can have asked for.
   bool fresh = false;
+  // No token for a guest that the policy does not affirm.
+  bool require_affirming = false;
 };
 
 struct Outcome {

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "tee/emulator/snp_guest.h"
 #include "tee/emulator/tdx_guest.h"
+#include "tee/emulator/tpm_pki.h"
 
 namespace coffer::emulator {
 namespace {
@@ -88,6 +89,17 @@ Result<std::vector<MadeFile>> make_tdx(tee::UnixTime not_before, tee::UnixTime n
   return out;
 }
 
+// The TPM itself is a software TPM of the host, not one that the emulator plays.
+Result<std::vector<MadeFile>> make_tpm(tee::UnixTime not_before, tee::UnixTime not_after) {
+  COFFER_TRY(const FakeTpmMaker maker, FakeTpmMaker::make(not_before, not_after));
+  COFFER_TRY(const std::string pki, maker.save());
+  COFFER_TRY(MadeFile guest, guest_file("tpm", pki, Json::object()));
+  std::vector<MadeFile> out;
+  out.push_back(std::move(guest));
+  out.push_back({.name = "root.pem", .content = to_bytes(maker.root_pem())});
+  return out;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Guest>> load_guest(std::string_view json) {
@@ -109,8 +121,9 @@ Result<std::vector<MadeFile>> make_guest(std::string_view tee, tee::UnixTime not
                                          tee::UnixTime not_after) {
   if (tee == "snp") return make_snp(not_before, not_after);
   if (tee == "tdx") return make_tdx(not_before, not_after);
+  if (tee == "tpm") return make_tpm(not_before, not_after);
   return fail(Code::kInvalidArgument,
-              fmt::format("make emulated guest: TEE '{}', want snp or tdx", tee));
+              fmt::format("make emulated guest: TEE '{}', want snp, tdx or tpm", tee));
 }
 
 }  // namespace coffer::emulator

@@ -25,8 +25,9 @@ struct MadeFile {
   bool secret = false;
 };
 
-// A new guest of a new vendor, "snp" or "tdx": guest.json, and what its verifier needs: root.pem,
-// and for snp crl.der, for tdx the folder of collateral. An SNP guest brings its chain itself.
+// A new guest of a new vendor, "snp", "tdx" or "tpm": guest.json, and what its verifier needs:
+// root.pem, and for snp crl.der, for tdx the folder of collateral. An SNP guest brings its chain
+// itself. Of "tpm" there is only the vendor: what load_guest() gives plays no TPM, and refuses it.
 [[nodiscard]] Result<std::vector<MadeFile>> make_guest(std::string_view tee,
                                                        tee::UnixTime not_before,
                                                        tee::UnixTime not_after);

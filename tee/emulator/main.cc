@@ -16,7 +16,7 @@ namespace {
 using namespace coffer;
 
 constexpr std::string_view kUsage =
-    "usage: coffer-tee-emulator make snp|tdx DAYS FOLDER\n"
+    "usage: coffer-tee-emulator make snp|tdx|tpm DAYS FOLDER\n"
     "       coffer-tee-emulator serve GUEST.json MOUNT-POINT\n\n"
     "make: a new vendor and a guest of it: guest.json, and root.pem for who wants to trust it.\n"
     "serve: mounts the part of /sys through which a guest's kernel gives reports; prints\n"

@@ -50,6 +50,12 @@ class Tpm {
   [[nodiscard]] Result<PcrBanks> read_pcrs(const std::vector<PcrSelection>& selections);
   [[nodiscard]] Status extend(unsigned pcr, eventlog::Alg bank, BytesView digest);
 
+  // Of a TPM that is being made, by its platform: from its next start on it has this bank alone.
+  // Firmware hashes everything once for each.
+  [[nodiscard]] Status allocate_bank(eventlog::Alg bank);
+  // Orderly, before whoever runs a software TPM ends it.
+  [[nodiscard]] Status shut_down();
+
  private:
   struct State;
   // A TSS2_RC.
@@ -63,11 +69,15 @@ struct DeviceSettings {
   // Linux' binary_bios_measurements.
   std::filesystem::path event_log = "/sys/kernel/security/tpm0/binary_bios_measurements";
   std::vector<PcrSelection> selections;  // empty: every PCR of SHA-256
+  // What vouches for the attestation key (DER or PEM, the key's own first), where a platform gives
+  // it as a file. Empty, or not there: nothing does.
+  std::filesystem::path ak_certificate = {};
 };
 
 // Evidence::report is the TPMS_ATTEST with the report data as nonce, Evidence::auxiliary JSON
 // {"ak_public": base64 of TPM2B_PUBLIC, "signature": base64 of TPMT_SIGNATURE, "pcrs": {bank: {N:
-// hex}}}, Evidence::manifest the event log, when there is one.
+// hex}}, and "ak_certificate": base64, when there is one}, Evidence::manifest the event log, when
+// there is one.
 [[nodiscard]] std::unique_ptr<tee::Attester> make_attester(DeviceSettings settings);
 
 }  // namespace coffer::tpm

@@ -17,6 +17,9 @@ constexpr std::string_view kImaSpec = "Linux, Documentation/security/IMA-templat
 // taggedEventID of the kernel's EFI stub.
 constexpr std::uint32_t kTagInitrd = 0x8f3b22ec;
 constexpr std::uint32_t kTagLoadOptions = 0x8f3b22ed;
+// Of attestation/evidence/runtime_log.h: what a guest measured after its boot.
+constexpr std::uint32_t kTagAael = 0x4141454c;
+constexpr std::uint32_t kTagExtended = 0x434f4646;
 constexpr unsigned kBootManagerPcr = 4;
 constexpr unsigned kStubPcr = 9;
 
@@ -33,26 +36,49 @@ void check_replay(const eventlog::Registers& registers, const PcrValues& values,
   }
 }
 
+bool has_tag(const eventlog::Event& event, std::uint32_t tag) {
+  ByteReader reader(event.data, "tagged event");
+  const auto found = reader.u32_le();
+  return event.type == eventlog::kEvEventTag && found && *found == tag;
+}
+
+bool is_of_run_time(const eventlog::Event& event) {
+  return has_tag(event, kTagAael) || has_tag(event, kTagExtended);
+}
+
+// The values as the boot left them, which is what IMA aggregated when the kernel started: without
+// the events at the log's end that came later.
+PcrValues values_after_boot(const eventlog::EventLog& log, const PcrValues& values, Alg bank) {
+  eventlog::EventLog boot = log;
+  std::set<unsigned> later;
+  while (!boot.events.empty() && is_of_run_time(boot.events.back())) {
+    later.insert(boot.events.back().index);
+    boot.events.pop_back();
+  }
+  PcrValues out = values;
+  const auto registers = eventlog::replay(boot, bank);
+  if (!registers) return out;
+  for (const unsigned pcr : later) {
+    const auto it = registers->find(pcr);
+    out[pcr] = it != registers->end() ? it->second : Bytes(eventlog::alg_size(bank).value_or(0));
+  }
+  return out;
+}
+
 // PCRs that were extended, with no event to show for it (17 to 22 start with ones).
-void check_unaccounted(const eventlog::Registers& registers, const PcrValues& values, Alg bank,
-                       tee::Verdict& verdict) {
+void check_unaccounted(const eventlog::Registers& registers, const PcrValues& values,
+                       const PcrValues& after_boot, Alg bank, tee::Verdict& verdict) {
   for (const auto& [pcr, value] : values) {
     const bool untouched = std::ranges::all_of(value, [&](auto b) { return b == value.front(); }) &&
                            (value.front() == 0 || value.front() == 0xff);
     if (registers.contains(pcr) || untouched) continue;
     const std::string name = fmt::format("event_log.pcr_{}", pcr);
-    if (pcr == kImaPcr && bank == Alg::kSha256 && is_ima_boot_aggregate(values)) {
+    if (pcr == kImaPcr && bank == Alg::kSha256 && is_ima_boot_aggregate(after_boot)) {
       verdict.add(name, true, to_hex(value), "IMA's boot aggregate of PCR 0 to 9", kImaSpec);
     } else {
       verdict.add(name, false, to_hex(value), "no event", kLogSpec);
     }
   }
-}
-
-bool has_tag(const eventlog::Event& event, std::uint32_t tag) {
-  ByteReader reader(event.data, "tagged event");
-  const auto found = reader.u32_le();
-  return event.type == eventlog::kEvEventTag && found && *found == tag;
 }
 
 // The digests of the events that a predicate picks, in the order of the log. Who may write the log
@@ -99,7 +125,8 @@ void check_log(BytesView bytes, const PcrValues& values, const Expectations& wan
     return;
   }
   check_replay(*registers, values, verdict);
-  check_unaccounted(*registers, values, want.bank, verdict);
+  check_unaccounted(*registers, values, values_after_boot(*log, values, want.bank), want.bank,
+                    verdict);
   if (want.boot) check_boot(*log, *want.boot, want.bank, verdict);
   const auto problems = eventlog::anomalies(*log, want.bank);
   verdict.add("event_log.semantics", problems.empty(), "one separator a PCR, honest data",

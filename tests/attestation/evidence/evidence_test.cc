@@ -175,6 +175,15 @@ TEST(TpmEvidence, NeedsAllPcrs) {
   EXPECT_EQ(made.error().code(), Code::kFailedPrecondition);
 }
 
+TEST(TpmEvidence, CarriesTheKeysCertificate) {
+  Json json = {{"ak_public", "AAAA"},
+               {"tpm_quote", {{"signature", "AAAA"}, {"message", "AAAA"}, {"pcrs", pcrs_of_hex()}}},
+               {"ak_certificate", "BQY="}};
+  EXPECT_EQ(parse_tpm(json)->ak_certificate, (Bytes{5, 6}));
+  json["ak_certificate"] = 7;
+  EXPECT_FALSE(parse_tpm(json));
+}
+
 TEST(AzureEvidence, IsReadInItsThreeVersions) {
   const Json hex_quote = {{"signature", "0102"}, {"message", "0304"}, {"pcrs", pcrs_of_hex()}};
   Json ints_quote = {{"signature", {1, 2}}, {"message", {3, 4}}, {"pcrs", Json::array()}};

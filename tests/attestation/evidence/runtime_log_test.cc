@@ -52,6 +52,18 @@ TEST(RuntimeLog, BeginsALogOfItsOwnWhereFirmwareLeftNone) {
                 .value());
 }
 
+TEST(RuntimeLog, AccountsForWhatAnotherProgramExtended) {
+  RuntimeLog log(HashAlgorithm::kSha256);
+  const Bytes digest(32, 7);
+  log.append_extended(8, digest, "initdata");
+  const auto bytes = log.continue_log({}).value();
+  const auto parsed = eventlog::parse_event_log(bytes);
+  ASSERT_TRUE(parsed) << parsed.error().to_string();
+  EXPECT_EQ(eventlog::replay(*parsed, Alg::kSha256)->at(8),
+            eventlog::extend(Alg::kSha256, Bytes(32), digest).value());
+  EXPECT_TRUE(eventlog::anomalies(*parsed, Alg::kSha256).empty());
+}
+
 TEST(RuntimeLog, ContinuesEveryRealLog) {
   const fs::path folder = fs::path(COFFER_VECTORS) / "tdx" / "eventlogs";
   if (!fs::exists(folder)) GTEST_SKIP() << "no vectors: " << folder;

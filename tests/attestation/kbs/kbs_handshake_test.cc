@@ -140,7 +140,7 @@ TEST_F(Handshake, AMissingReferenceValueIsNamedAndNothingIsReleased) {
   EXPECT_EQ(secret.error().code(), Code::kPermissionDenied) << secret.error().to_string();
   const auto& info = guest.last_refusal()->info;
   EXPECT_EQ(info.variant(), "PolicyDeny");
-  EXPECT_NE(info.detail.find("cpu0 is warning"), std::string::npos) << info.detail;
+  EXPECT_NE(info.detail.find("cpu0 is warning (executables)"), std::string::npos) << info.detail;
   const Json kept = record(info.attestation_id);
   // Without snp_smt_enabled the configuration is 3, which affirms too.
   EXPECT_EQ(kept["parts"][0]["missing_reference_values"],
@@ -169,6 +169,31 @@ TEST_F(Handshake, AnotherMeasurementAndDebuggingGetNothing) {
   auto guest = make(source_);
   EXPECT_FALSE(guest.get_resource(uri()));
   EXPECT_NE(guest.last_refusal()->info.detail.find("warning"), std::string::npos);
+}
+
+TEST_F(Handshake, WhereItIsRequiredAGuestThatIsNotAffirmedGetsNoToken) {
+  const auto strict =
+      RunningKbs::start(trust() + "[attestation_service]\nrequire_affirming = true\n");
+  Json values = good_values();
+  values.erase("snp_snp_svn");
+  values["snp_launch_measurement"] = {to_hex(Bytes(48, 0xab))};
+  ASSERT_EQ(strict->admin("POST", "/kbs/v0/reference-value", values.dump()).status, 200);
+  client::KbsSettings settings;
+  settings.url = strict->url();
+  settings.http.tls.ca_pem = strict->certificate();
+  settings.handshake_attempts = 3;
+  auto guest = client::KbsClient::make(settings, source_);
+  const auto token = guest->attest();
+  ASSERT_FALSE(token);
+  EXPECT_NE(token.error().to_string().find("cpu0 is contraindicated (executables, hardware)"),
+            std::string::npos)
+      << token.error().to_string();
+  const auto list = strict->admin("GET", "/kbs/v0/attestations").json();
+  ASSERT_EQ(list.size(), 1U) << "a refusal is final";
+  EXPECT_EQ(list[0]["outcome"], "refused");
+  EXPECT_NE(list[0]["reason"].get<std::string>().find("snp_snp_svn"), std::string::npos);
+  ASSERT_EQ(strict->admin("POST", "/kbs/v0/reference-value", good_values().dump()).status, 200);
+  EXPECT_TRUE(guest->attest());
 }
 
 TEST_F(Handshake, AResourcePolicyDecides) {

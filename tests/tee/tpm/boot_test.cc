@@ -159,6 +159,13 @@ TEST_F(BootTest, AccountsForImasBootAggregateAndNothingElse) {
     good.extend(kImaPcr, eventlog::hash(Alg::kSha256, entry).value());
     EXPECT_TRUE(is_ima_boot_aggregate(good.pcrs())) << with_signature;
     EXPECT_EQ(failures(good), Names{});
+    // What the guest measured later, IMA had not seen.
+    Boot later = good;
+    later.event(8, eventlog::kEvEventTag, digest_of("initdata"), tagged(0x434f4646));
+    EXPECT_EQ(failures(later), Names{});
+    Boot earlier = good;
+    earlier.event(8, eventlog::kEvEventTag, digest_of("initdata"), tagged(0x1));
+    EXPECT_EQ(failures(earlier), Names{"event_log.pcr_10"});
     Boot more = good;
     more.extend(kImaPcr, digest_of("a program"));
     EXPECT_EQ(failures(more), Names{"event_log.pcr_10"});

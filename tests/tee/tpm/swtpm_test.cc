@@ -110,6 +110,14 @@ TEST_F(SwtpmTest, QuoteVerifiesOffline) {
   EXPECT_EQ(taken.pcrs.at(Alg::kSha256).at(4), Bytes(32));
 }
 
+TEST_F(SwtpmTest, ItsMakerLeavesItOneBank) {
+  Tpm tpm = open();
+  ASSERT_TRUE(tpm.allocate_bank(Alg::kSha256));
+  const auto ak = tpm.create_ak();
+  ASSERT_TRUE(ak);
+  EXPECT_TRUE(tpm.shut_down());
+}
+
 TEST_F(SwtpmTest, QuoteOfEveryPcrInTwoBanksVerifies) {
   std::vector<PcrSelection> all = {{.bank = Alg::kSha256, .pcrs = {}},
                                    {.bank = Alg::kSha384, .pcrs = {}}};
