@@ -75,6 +75,14 @@ Status mount_all() {
   return {};
 }
 
+// Where the kernel shows the log of a boot that was measured into a TPM.
+Status mount_securityfs() {
+  constexpr const char* kPlace = "/sys/kernel/security";
+  if (::mount("securityfs", kPlace, "securityfs", kPlain, nullptr) == 0 || errno == EBUSY)
+    return {};
+  return fail_errno(errno, fmt::format("mount '{}'", kPlace));
+}
+
 Status bring_loopback_up() {
   COFFER_TRY(auto netlink, netlink::Rtnetlink::open());
   COFFER_TRY(const auto lo, netlink.link("lo"));
@@ -108,6 +116,7 @@ Result<std::vector<Error>> boot(Modules& modules) {
   ::setsid();
   ::setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
   set_limits();
+  tolerate(mount_securityfs());
   tolerate(set_hostname());
   tolerate(modules.load_at_start());
   tolerate(modules.load_for_devices());

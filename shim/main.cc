@@ -13,6 +13,7 @@
 #include "shim/bootstrap/info.h"
 #include "shim/bootstrap/options.h"
 #include "shim/bootstrap/start.h"
+#include "shim/sandbox/launch_request.h"
 #include "shim/sandbox/mounts.h"
 #include "shim/sandbox/phases.h"
 #include "shim/task/serve.h"
@@ -51,6 +52,14 @@ Status serve_forever(const ShimOptions& options) {
   return status;
 }
 
+// containerd-shim-kata-v2 -config FILE launch | coffer-launch: what a pod of the class measures.
+Result<std::string> launch(const ShimOptions& options) {
+  ConfigSources sources;
+  sources.option_path = options.config;
+  sources.env_path = environment("KATA_CONF_FILE");
+  return describe_launch(sources, system_host());
+}
+
 Result<std::string> answer(const ShimOptions& options) {
   switch (options.action) {
     case Action::kVersion:
@@ -61,6 +70,8 @@ Result<std::string> answer(const ShimOptions& options) {
       return start(options);
     case Action::kDelete:
       return delete_leftovers(options, kStateRoot, system_host().undo);
+    case Action::kLaunch:
+      return launch(options);
     case Action::kServe:
       break;
   }

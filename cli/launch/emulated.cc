@@ -7,6 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
+#include "cli/launch/tpm.h"
+#include "tee/emulator/snp_pki.h"
+#include "tee/emulator/tdx_pki.h"
 #include "tee/sev-snp/launch_digest.h"
 #include "tee/sev-snp/vcpu.h"
 #include "tee/tdx/mrtd.h"
@@ -89,9 +92,39 @@ Result<Json> tdx_launch(const Request& request, const BootFiles& files) {
   return out;
 }
 
+Result<Json> snp_values(const Json& launch, const Json& pki) {
+  COFFER_TRY(const auto amd, emulator::FakeAmd::load(pki.dump()));
+  const snp::Tcb& tcb = amd.spec().platform.tcb;
+  return Json{{"snp_launch_measurement", Json::array({launch["measurement"]})},
+              {"snp_bootloader", Json::array({tcb.boot_loader})},
+              {"snp_tee_svn", Json::array({tcb.tee})},
+              {"snp_snp_svn", Json::array({tcb.snp})},
+              {"snp_microcode", Json::array({tcb.microcode})}};
+}
+
+Result<Json> tdx_values(const Json& launch, const Json& pki) {
+  COFFER_TRY(const auto intel, emulator::FakeIntel::load(pki.dump()));
+  return Json{{"mr_td", Json::array({launch["mr_td"]})},
+              {"rtmr_1", Json::array({launch["rtmr_1"]})},
+              {"rtmr_2", Json::array({launch["rtmr_2"]})},
+              {"xfam", Json::array({to_hex(intel.quote_spec().td.xfam)})}};
+}
+
 }  // namespace
 
+Result<Json> reference_values(std::string_view tee, const Json& launch, const Json& pki) {
+  if (tee == "snp") return snp_values(launch, pki);
+  if (tee == "tdx") return tdx_values(launch, pki);
+  return Json{{"tpm_pcr04", Json::array({launch["pcr04"]})},
+              {"tpm_pcr09", Json::array({launch["pcr09"]})}};
+}
+
 Result<Json> emulated_launch(const Request& request, BytesView host_data) {
+  if (request.tee == "tpm") {
+    auto launch = tpm_launch(request);
+    if (!launch) return fail(std::move(launch).error().with_context("predict the launch's PCRs"));
+    return launch;
+  }
   COFFER_TRY(const BootFiles files, read_files(request));
   const bool is_snp = request.tee == "snp";
   auto launch = is_snp ? snp_launch(request, files) : tdx_launch(request, files);

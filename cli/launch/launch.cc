@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "cli/launch/emulated.h"
+#include "cli/launch/tpm.h"
 #include "cli/launch/vendor.h"
 
 namespace coffer::launch {
@@ -47,6 +48,8 @@ Status take_member(const std::string& key, const Json& value, Request& out) {
   if (key == "initdata") return take(value, key, out.initdata);
   if (key == "disk") return take(value, key, out.disk);
   if (key == "guest") return take(value, key, out.guest);
+  if (key == "tpm") return take(value, key, out.tpm);
+  if (key == "ak_certificate") return take(value, key, out.ak_certificate);
   if (key == "vendor") return take(value, key, out.vendor);
   if (key == "firmware") return take(value, key, out.firmware);
   if (key == "kernel") return take(value, key, out.kernel);
@@ -81,12 +84,15 @@ Status take_initdata(const Request& request, Answer& out) {
   return write_file(request.disk, as_text(initdata::make_disk(packed)), 0600);
 }
 
-// A guest that its emulator plays: vendor, launch and all.
+// A guest that its emulator plays, or that gets a software TPM: vendor, launch and all.
 Status write_guest(const Request& request, Answer& out) {
   COFFER_TRY(const Json launch, emulated_launch(request, out.host_data));
   COFFER_TRY(Json pki, load_vendor(request.vendor, request.tee));
-  const Json guest{{"tee", request.tee}, {"pki", std::move(pki)}, {"launch", launch}};
   out.launch = launch.dump();
+  COFFER_TRY(const Json values, reference_values(request.tee, launch, pki));
+  out.reference_values = values.dump();
+  if (request.tee == "tpm") return request.tpm.empty() ? Status{} : make_tpm(request, pki);
+  const Json guest{{"tee", request.tee}, {"pki", std::move(pki)}, {"launch", launch}};
   if (request.guest.empty()) return {};
   return write_file(request.guest, guest.dump(), 0600);
 }
@@ -107,14 +113,17 @@ Result<Request> parse_request(std::string_view json) {
 std::string to_json(const Answer& answer) {
   Json out{{"digest", to_hex(answer.digest)}, {"host_data", to_hex(answer.host_data)}};
   if (!answer.launch.empty()) out["launch"] = Json::parse(answer.launch);
+  if (!answer.reference_values.empty()) {
+    out["reference_values"] = Json::parse(answer.reference_values);
+  }
   return out.dump();
 }
 
 Result<Answer> prepare(const Request& request) {
   Answer out;
   if (auto taken = take_initdata(request, out); !taken) return fail(std::move(taken).error());
-  const bool played = request.emulated && (request.tee == "snp" || request.tee == "tdx");
-  if (played) COFFER_TRY_VOID(write_guest(request, out));
+  const bool launched = request.tee == "snp" || request.tee == "tdx" || request.tee == "tpm";
+  if (request.emulated && launched) COFFER_TRY_VOID(write_guest(request, out));
   return out;
 }
 

@@ -4,9 +4,10 @@
 //
 // Asked in JSON, one object; answered in JSON, one object. Byte strings are hex.
 //   {"tee": "snp", "emulated": true, "initdata": ANNOTATION, "disk": FILE, "guest": FILE,
-//    "vendor": FOLDER, "firmware": FILE, "kernel": FILE, "initrd": FILE, "append": TEXT,
-//    "vcpus": 2, "memory_mib": 2048, "policy": 196608}
-//   {"digest": "..", "host_data": "..","launch": {"measurement": "..", ...}}
+//    "vendor": FOLDER, "tpm": FOLDER, "ak_certificate": FILE, "firmware": FILE, "kernel": FILE,
+//    "initrd": FILE, "append": TEXT, "vcpus": 2, "memory_mib": 2048, "policy": 196608}
+//   {"digest": "..", "host_data": "..","launch": {"measurement": "..", ...},
+//    "reference_values": {"snp_launch_measurement": [".."], ...}}
 #pragma once
 
 #include <cstdint>
@@ -23,9 +24,12 @@ struct Request {
   bool emulated = false;
   std::string initdata;  // the annotation's value; empty: none
   std::string disk;      // where the initdata disk is to be written
-  // Emulated SNP and TDX only.
-  std::string guest;   // where the emulator's guest is to be written (0600: it holds keys)
-  std::string vendor;  // the throwaway vendor's folder; made when it is not there
+  // Emulated TEEs only.
+  std::string
+      guest;  // SNP and TDX: where the emulator's guest is to be written (0600: it holds keys)
+  std::string tpm;             // where a software TPM is to be made: a folder that is not there yet
+  std::string ak_certificate;  // and the certificate of its attestation key is to be written
+  std::string vendor;          // the throwaway vendor's folder; made when it is not there
   std::string firmware, kernel, initrd, append;
   std::uint32_t vcpus = 1;
   std::uint64_t memory_mib = 0;
@@ -33,9 +37,10 @@ struct Request {
 };
 
 struct Answer {
-  Bytes digest;        // of the initdata; empty without
-  Bytes host_data;     // the same as the TEE's field holds it; empty without one
-  std::string launch;  // emulated: a JSON object, the launch's values by name
+  Bytes digest;                  // of the initdata; empty without
+  Bytes host_data;               // the same as the TEE's field holds it; empty without one
+  std::string launch;            // emulated: a JSON object, the launch's values by name
+  std::string reference_values;  // and one by the names that coffer-kbs' default policy asks for
 };
 
 // kInvalidArgument names a member that is missing, unknown or of another type.

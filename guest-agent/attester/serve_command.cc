@@ -98,6 +98,9 @@ Status serve(const ServeSettings& settings) {
   apis.initdata_digest = initdata::digest(data.algorithm, text);
   COFFER_TRY(BrokerConfig config, read_config(settings.folder));
   COFFER_TRY(auto source, client::make_local_source(settings.tee.name, settings.tee.root));
+  // coffer-attester has extended a TPM with it: the log of its quotes must say so.
+  source->note_extended(initdata::kTpmPcrIndex,
+                        initdata::fit(apis.initdata_digest, initdata::kTpmPcr), "initdata");
   COFFER_TRY(auto kbs, client::KbsClient::make(kbs_settings(config.aa, std::move(text)), *source));
   guest_api::KbsBackend backend(std::move(kbs), std::move(source), secret_rules(config.cdh));
   asio::io_context loop(1);

@@ -25,6 +25,7 @@ constexpr std::array kFlags = {
     Flag{.name = "bundle", .text = &ShimOptions::bundle, .boolean = nullptr},
     Flag{.name = "socket", .text = &ShimOptions::socket, .boolean = nullptr},
     Flag{.name = "debug-socket", .text = &ShimOptions::debug_socket, .boolean = nullptr},
+    Flag{.name = "config", .text = &ShimOptions::config, .boolean = nullptr},
     Flag{.name = "debug", .text = nullptr, .boolean = &ShimOptions::debug},
 };
 
@@ -83,9 +84,11 @@ Status set_action(std::string_view word, ShimOptions& options) {
     options.action = Action::kStart;
   } else if (word == "delete") {
     options.action = Action::kDelete;
+  } else if (word == "launch") {
+    options.action = Action::kLaunch;
   } else {
     return fail(Code::kInvalidArgument,
-                fmt::format("parse action '{}': want 'start', 'delete' or none", word));
+                fmt::format("parse action '{}': want 'start', 'delete', 'launch' or none", word));
   }
   return {};
 }
@@ -103,6 +106,7 @@ Result<ShimOptions> parse_options(std::span<const std::string_view> args) {
   }
   if (options.action == Action::kInfo || options.action == Action::kVersion) return options;
   if (!args.empty()) COFFER_TRY_VOID(set_action(args.front(), options));
+  if (options.action == Action::kLaunch) return options;
   COFFER_TRY_VOID(check_identifier("flag '-namespace'", options.containerd_namespace));
   COFFER_TRY_VOID(check_identifier("flag '-id'", options.id));
   return options;

@@ -9,7 +9,8 @@
 
 namespace coffer::shim {
 
-enum class Action { kServe, kStart, kDelete, kInfo, kVersion };
+// kLaunch is ours, for people: what coffer-launch is asked about a pod of a class.
+enum class Action { kServe, kStart, kDelete, kInfo, kVersion, kLaunch };
 
 struct ShimOptions {
   Action action = Action::kServe;
@@ -20,6 +21,7 @@ struct ShimOptions {
   std::string bundle;  // only for delete; else the working directory
   std::string socket;
   std::string debug_socket;
+  std::string config;  // only for launch; else containerd's options name it
   bool debug = false;
 };
 

@@ -70,8 +70,8 @@ void check_hypervisor(std::vector<std::string>& faults, const HypervisorConfig& 
   if (development && !hypervisor.tee_emulation) {
     faults.emplace_back("tee = \"tpm\" and \"sample\" need tee_emulation = true");
   }
-  if (hypervisor.tee == TeeSetting::kTpm) {
-    faults.emplace_back("tee = \"tpm\": not supported yet, no software TPM is started");
+  if (hypervisor.tee == TeeSetting::kTpm && hypervisor.firmware.empty()) {
+    faults.emplace_back("tee = \"tpm\": needs firmware, which measures what it boots");
   }
   if (!tee && !development && hypervisor.tee_emulation) {
     faults.emplace_back("tee_emulation: needs tee = \"snp\", \"tdx\", \"tpm\" or \"sample\"");

@@ -49,6 +49,7 @@ class Composer {
     memory();
     boot();
     monitor_and_console();
+    tpm();
     hotplug_bridge();
     agent();
     entropy();
@@ -180,6 +181,13 @@ class Composer {
     option("-serial", "chardev:console");
   }
 
+  void tpm() {
+    if (spec_.tpm < 0) return;
+    option("-chardev", fmt::format("socket,id=tpm,fd={}", pass(spec_.tpm)));
+    option("-tpmdev", "emulator,id=tpm0,chardev=tpm");
+    option("-device", "tpm-crb,tpmdev=tpm0");
+  }
+
   void agent() {
     if (spec_.transport == AgentTransport::kVsock) {
       option("-device", fmt::format("vhost-vsock-pci,id=vsock0,vhostfd={},guest-cid={}",
@@ -268,6 +276,9 @@ bool is_plain_id(std::string_view id) {
 void check_tee(std::vector<std::string>& faults, const VmSpec& spec) {
   if (spec.snp_id_block.empty() != spec.snp_id_auth.empty()) {
     faults.emplace_back("snp id-block and id-auth: want both or neither");
+  }
+  if (spec.tee == Tee::kTpm && (spec.tpm < 0 || spec.firmware.empty())) {
+    faults.emplace_back("tpm: needs a software TPM, and firmware that measures into it");
   }
   if (spec.tee == Tee::kNone || spec.tee_emulation) return;
   if (!spec.kvm) faults.push_back(fmt::format("{}: needs KVM", tee_name(spec.tee)));

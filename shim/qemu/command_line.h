@@ -87,6 +87,7 @@ struct VmSpec {
   int monitor = -1;
   int console = -1;
   int agent = -1;  // kVirtioSerial
+  int tpm = -1;    // the control channel of a software TPM (shim/qemu/software_tpm.h)
 
   std::vector<VmNic> nics;
   std::vector<VmShare> shares;

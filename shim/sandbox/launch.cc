@@ -8,37 +8,13 @@
 #include "base/bytes.h"
 #include "base/json.h"
 #include "base/subprocess.h"
+#include "shim/sandbox/launch_request.h"
 
 namespace coffer::shim {
 namespace {
 
 // It reads kernel and initrd, and makes a vendor's keys the first time.
 constexpr std::chrono::seconds kPatience{60};
-
-bool is_played(Tee tee, const HypervisorConfig& config) {
-  return config.tee_emulation && (tee == Tee::kSnp || tee == Tee::kTdx);
-}
-
-std::string request_text(const LaunchRequest& request, const HypervisorConfig& config,
-                         const VmSpec& spec) {
-  nlohmann::json out{{"tee", tee_name(request.tee)}, {"emulated", config.tee_emulation}};
-  if (!request.initdata.empty()) {
-    out["initdata"] = request.initdata;
-    out["disk"] = (request.folder / "initdata.img").native();
-  }
-  if (is_played(request.tee, config)) {
-    out["guest"] = (request.folder / "tee.json").native();
-    out["vendor"] = config.tee_emulation_vendor;
-    out["firmware"] = config.firmware;
-    out["kernel"] = spec.kernel;
-    out["initrd"] = spec.initrd;
-    out["append"] = spec.kernel_params;
-    out["vcpus"] = spec.vcpus;
-    out["memory_mib"] = spec.memory_mib;
-    out["policy"] = spec.snp_policy;
-  }
-  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
 
 Status apply(const LaunchRequest& request, const HypervisorConfig& config, std::string_view answer,
              VmSpec& spec) {
@@ -55,7 +31,11 @@ Status apply(const LaunchRequest& request, const HypervisorConfig& config, std::
     disk.path = (request.folder / "initdata.img").native();
     spec.disks.push_back(std::move(disk));
   }
-  if (is_played(request.tee, config)) {
+  if (!is_emulated_launch(request.tee, config)) return {};
+  if (request.tee == Tee::kTpm) {
+    spec.fw_cfg.push_back(
+        {std::string(kAkCertificateItem), (request.folder / kAkCertificate).native()});
+  } else {
     spec.fw_cfg.push_back(
         {std::string(kEmulatedGuestItem), (request.folder / "tee.json").native()});
   }
@@ -64,13 +44,17 @@ Status apply(const LaunchRequest& request, const HypervisorConfig& config, std::
 
 }  // namespace
 
+bool is_emulated_launch(Tee tee, const HypervisorConfig& config) {
+  return config.tee_emulation && (tee == Tee::kSnp || tee == Tee::kTdx || tee == Tee::kTpm);
+}
+
 Task<Status> prepare_launch(std::filesystem::path helper, LaunchRequest request,
                             const HypervisorConfig& config, VmSpec& spec) {
   SpawnOptions program;
   program.argv.push_back(helper.native());
   program.parent_death_signal = SIGKILL;
   RunOptions options;
-  options.input = request_text(request, config, spec);
+  options.input = launch_request(request, config, spec);
   options.deadline = deadline_in(kPatience);
   Result<RunResult> ran = co_await run(std::move(program), std::move(options));
   if (!ran) {

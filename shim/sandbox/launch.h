@@ -15,6 +15,14 @@ namespace coffer::shim {
 // The disk's id and serial, and the fw_cfg item with the guest that an emulated TEE plays.
 inline constexpr std::string_view kInitdataDisk = "initdata";
 inline constexpr std::string_view kEmulatedGuestItem = "opt/org.coffer/tee";
+// Of a software TPM: the fw_cfg item with its attestation key's certificate; and the names of its
+// state's folder and of that certificate's file in the sandbox's folder.
+inline constexpr std::string_view kAkCertificateItem = "opt/org.coffer/tpm-ak-certificate";
+inline constexpr std::string_view kTpmState = "tpm";
+inline constexpr std::string_view kAkCertificate = "tpm-ak-certificate.der";
+
+// Whether coffer-launch makes this class's guest or TPM, and measures its launch.
+[[nodiscard]] bool is_emulated_launch(Tee tee, const HypervisorConfig& config);
 
 struct LaunchRequest {
   LaunchRequest() = default;  // no aggregate: gcc 12 miscompiles one within a co_await expression

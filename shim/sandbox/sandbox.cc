@@ -10,6 +10,7 @@
 
 #include "rpc/protos/health.pb.h"
 #include "shim/config/annotations.h"
+#include "shim/qemu/software_tpm.h"
 #include "shim/sandbox/guest_spec.h"
 #include "shim/sandbox/launch.h"
 #include "shim/sandbox/network_messages.h"
@@ -204,6 +205,7 @@ Task<Status> Sandbox::start_vm(const BootRequest& request) {
   options.log = log_;
   Status launched = co_await prepare_launch(options.spec);
   if (!launched) co_return launched;
+  if (tee_ == Tee::kTpm) COFFER_CO_TRY_VOID(start_tpm(options));
   Result<std::unique_ptr<Machine>> machine =
       co_await host_.start_machine(executor_, std::move(options));
   if (!machine) co_return std::unexpected(std::move(machine).error());
@@ -217,6 +219,18 @@ Task<Status> Sandbox::start_vm(const BootRequest& request) {
   co_return save();
 }
 
+// On record before QEMU has anything of it: `delete` ends it when nobody else can.
+Status Sandbox::start_tpm(VmOptions& options) {
+  const auto folder = state_file(host_.state_root, id_).parent_path();
+  COFFER_TRY(SoftwareTpm tpm, start_software_tpm(folder / kTpmState, netns_.get()));
+  options.spec.tpm = tpm.control.get();
+  options.owned.push_back(std::move(tpm.control));
+  tpm_.emplace(std::move(tpm.child));
+  COFFER_TRY(const ProcessIdentity helper, identify(tpm_->pid()));
+  state_.helpers.push_back(helper);
+  return save();
+}
+
 // What the TEE is given at launch, if the pod has any of it.
 Task<Status> Sandbox::prepare_launch(VmSpec& spec) {
   LaunchRequest launch;
@@ -227,6 +241,7 @@ Task<Status> Sandbox::prepare_launch(VmSpec& spec) {
   if (!any) co_return Status{};
   Status prepared =
       co_await shim::prepare_launch(host_.launch_helper, launch, config_.hypervisor, spec);
+  phases_.mark("launch");
   co_return prepared;
 }
 
@@ -362,6 +377,7 @@ Task<void> Sandbox::stop() {
         co_await agent_->command("DestroySandbox", std::move(request), kDestroyTimeout);
   }
   if (machine_) co_await machine_->stop(milliseconds{0});
+  tpm_.reset();
   if (agent_) agent_->close();
   ended_.set({.stopped = true, .reason = "stopped"});
   co_await scope_.close();

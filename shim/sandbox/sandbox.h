@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/subprocess.h"
 #include "shim/config/load.h"
 #include "shim/sandbox/agent_client.h"
 #include "shim/sandbox/host.h"
@@ -87,6 +88,7 @@ class Sandbox {
   Status set_up_network(const grpc::Spec& spec);
   Task<Status> start_vm(const BootRequest& request);
   Task<Status> prepare_launch(VmSpec& spec);
+  Status start_tpm(VmOptions& options);
   Task<Status> reach_agent();
   Task<Status> tell_network();
   Task<Status> create_sandbox(const BootRequest& request);
@@ -128,6 +130,7 @@ class Sandbox {
   std::optional<Shares> shares_;
   PodNetwork network_;
   Fd netns_;
+  std::optional<Child> tpm_;  // a software TPM's process
   std::unique_ptr<Machine> machine_;
   std::uint32_t pid_ = 0;
   std::shared_ptr<AgentClient> agent_;  // shared: with the streams of processes

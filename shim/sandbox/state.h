@@ -17,7 +17,7 @@ inline constexpr std::string_view kStateRoot = "/run/kata";
 struct SandboxState {
   std::string sandbox_id;
   ProcessIdentity shim;
-  std::vector<ProcessIdentity> helpers;  // QEMU first, then virtiofsd
+  std::vector<ProcessIdentity> helpers;  // a software TPM, QEMU, virtiofsd
   std::string network;                   // PodNetwork::record(), or ""
   std::string created_netns;             // made by us, to be removed, or ""
   std::vector<std::string> cgroups;      // deepest first

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "attestation/initdata/disk.h"
 #include "attestation/initdata/gzip.h"
@@ -12,12 +13,16 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "tee/emulator/guest_file.h"
+#include "tee/tpm/ak_certificate.h"
+#include "tee/x509_bundle.h"
 
 namespace coffer::launch {
 namespace {
 
 namespace fs = std::filesystem;
 
+// A real one: its setup header is read, and its PE image hashed.
+constexpr const char* kKernel = COFFER_BIN_DIR "/../share/kata-containers/vmlinuz.container";
 constexpr std::string_view kText = "version = '0.1.0'\nalgorithm = 'sha512'\n[data]\n";
 
 // A firmware that is measured whatever it is, and the rest of a boot beside it.
@@ -48,6 +53,16 @@ class LaunchTest : public testing::Test {
     out.initrd = folder_ / "initrd";
     out.append = "quiet";
     out.vcpus = 2;
+    return out;
+  }
+  // `pod`: the name of its TPM's folder.
+  Request with_tpm(const std::string& pod) {
+    Request out = emulated("");
+    out.tee = "tpm";
+    out.kernel = kKernel;
+    out.memory_mib = 512;
+    out.tpm = folder_ / pod;
+    out.ak_certificate = folder_ / (pod + ".der");
     return out;
   }
   static std::string measurement(const Answer& answer) {
@@ -103,6 +118,9 @@ TEST_F(LaunchTest, MeasuresEveryByteOfAnEmulatedBoot) {
   ASSERT_TRUE(answer) << answer.error().to_string();
   const std::string good = measurement(*answer);
   EXPECT_EQ(measurement(*prepare(emulated(firmware))), good);
+  const auto values = nlohmann::json::parse(answer->reference_values);
+  EXPECT_EQ(values["snp_launch_measurement"], nlohmann::json::array({good}));
+  EXPECT_EQ(values.size(), 5U);
 
   Request other_line = emulated(firmware);
   other_line.append = "quie";
@@ -135,6 +153,50 @@ TEST_F(LaunchTest, GivesAGuestThatTheEmulatorPlaysAndKeepsItsVendor) {
   EXPECT_EQ(nlohmann::json::parse(*first)["pki"], nlohmann::json::parse(*second)["pki"]);
   EXPECT_NE(nlohmann::json::parse(*first)["launch"]["report_id"],
             nlohmann::json::parse(*second)["launch"]["report_id"]);
+}
+
+TEST_F(LaunchTest, MakesEachPodATpmWhoseKeyTheVendorCertifies) {
+  if (!fs::exists("/usr/bin/swtpm")) GTEST_SKIP() << "no swtpm";
+  if (!fs::exists(kKernel)) GTEST_SKIP() << "no " << kKernel;
+  std::set<Bytes> keys;
+  for (const char* pod : {"one", "two"}) {
+    const auto answer = prepare(with_tpm(pod));
+    ASSERT_TRUE(answer) << answer.error().to_string();
+    const auto root = read_file(folder_ / "vendor/tpm/root.pem");
+    const auto der = read_file(folder_ / (std::string(pod) + ".der"));
+    ASSERT_TRUE(root && der);
+    const auto certificate = tee::Certificate::from_der(as_bytes(*der)).value();
+    const auto roots = tee::parse_x509_bundle(as_bytes(*root), "root").value();
+    tee::Verdict verdict("tpm");
+    const auto endorsed =
+        tpm::check_ak_certificate(as_bytes(*der), certificate.public_key(), roots.certificates,
+                                  static_cast<tee::UnixTime>(::time(nullptr)), verdict);
+    EXPECT_TRUE(endorsed.certified && endorsed.emulated) << verdict.to_table();
+    keys.insert(certificate.public_key().spki());
+    // Only its state is left: neither sockets nor a process.
+    EXPECT_TRUE(fs::exists(folder_ / pod / "tpm2-00.permall"));
+    for (const auto& left : fs::directory_iterator(folder_ / pod)) {
+      EXPECT_TRUE(left.is_regular_file()) << left.path();
+    }
+  }
+  EXPECT_EQ(keys.size(), 2U);
+}
+
+TEST_F(LaunchTest, PredictsThePcrsOfATpmsBootAndNeedsNoTpmForThat) {
+  if (!fs::exists(kKernel)) GTEST_SKIP() << "no " << kKernel;
+  const auto launch_of = [&](const Request& request) {
+    return nlohmann::json::parse(prepare(request).value().launch);
+  };
+  Request request = with_tpm("");
+  request.tpm.clear();
+  const auto good = launch_of(request);
+  EXPECT_FALSE(fs::exists(folder_ / "tpm"));
+  request.append = "quie";
+  EXPECT_EQ(launch_of(request)["pcr09"] == good["pcr09"], false);
+  request.append = "quiet";
+  ASSERT_TRUE(write_file(folder_ / "initrd", "initrD"));
+  EXPECT_EQ(launch_of(request)["pcr09"] == good["pcr09"], false);
+  EXPECT_EQ(launch_of(request)["pcr04"], good["pcr04"]);
 }
 
 TEST_F(LaunchTest, NamesTheFirmwareThatIsMissing) {

@@ -32,6 +32,13 @@ TEST(Options, TakesGoFlagForms) {
   EXPECT_FALSE(options->debug);
 }
 
+TEST(Options, DescribesALaunchWithoutAPod) {
+  const auto options = parse({"-config", "/etc/c.toml", "launch"});
+  ASSERT_TRUE(options) << options.error().to_string();
+  EXPECT_EQ(options->action, Action::kLaunch);
+  EXPECT_EQ(options->config, "/etc/c.toml");
+}
+
 TEST(Options, ServesWithoutAnAction) {
   const auto options = parse({"-namespace", "n", "-id", "i"});
   ASSERT_TRUE(options);

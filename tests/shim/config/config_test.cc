@@ -259,6 +259,17 @@ TEST(ResolveTee, GivesWhatProvesNothingToDevelopmentAlone) {
   EXPECT_EQ(resolve_tee(config, {}), Tee::kSample);
 }
 
+TEST(Validate, ATpmNeedsFirmwareThatMeasures) {
+  Config config;
+  config.hypervisor.kernel = config.hypervisor.initrd = "/x";
+  config.hypervisor.tee = TeeSetting::kTpm;
+  config.hypervisor.tee_emulation = true;
+  EXPECT_THAT(validate(config).error().message(), HasSubstr("needs firmware"));
+  config.hypervisor.firmware = "/f";
+  EXPECT_TRUE(validate(config)) << validate(config).error().to_string();
+  EXPECT_EQ(resolve_tee(config.hypervisor, {}), Tee::kTpm);
+}
+
 TEST(Validate, ReportsAllContradictionsTogether) {
   Config config;
   config.hypervisor.image = config.hypervisor.initrd = "/x";

@@ -134,6 +134,27 @@ TEST(CommandLine, AnEmulatedTeeIsAPlainMachineWithFwCfgItems) {
   EXPECT_THAT(values(line, "-fw_cfg"), ElementsAre("name=opt/org.coffer/launch,file=/run/a,,b"));
 }
 
+TEST(CommandLine, ASoftwareTpmStandsBehindFirmwareThatRuns) {
+  auto spec = plain();
+  spec.tee = Tee::kTpm;
+  spec.tee_emulation = true;
+  for (const auto& [tpm, firmware] : {std::pair{-1, "/f/OVMF.fd"}, {20, ""}}) {
+    spec.tpm = tpm;
+    spec.firmware = firmware;
+    const auto refused = compose(spec);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message(), HasSubstr("tpm: needs a software TPM"));
+  }
+  spec.tpm = 20;
+  spec.firmware = "/f/OVMF.fd";
+  const auto line = composed(spec);
+  EXPECT_THAT(values(line, "-bios"), ElementsAre("/f/OVMF.fd"));
+  EXPECT_THAT(values(line, "-chardev"), testing::Contains("socket,id=tpm,fd=5"));
+  EXPECT_THAT(values(line, "-tpmdev"), ElementsAre("emulator,id=tpm0,chardev=tpm"));
+  EXPECT_THAT(values(line, "-device"), testing::Contains("tpm-crb,tpmdev=tpm0"));
+  EXPECT_THAT(line.fds, testing::Contains(PassedFd{20, 5}));
+}
+
 TEST(CommandLine, EveryDescriptorGetsANumberOfItsOwn) {
   auto spec = plain();
   spec.nics = {{"02:00:00:00:00:01", {20, 21}, {30, 31}}, {"02:00:00:00:00:02", {22}, {}}};
