@@ -1,68 +1,18 @@
 """The development class: a guest with an emulated TEE takes its tenant's initdata, attests to a key
-broker before it makes a container, and reads a secret; and each way of cheating ends in an error
-that names the cause."""
+broker before it makes a container, and reads a secret."""
 import json
+import os
 import pathlib
 import shutil
-import subprocess
-import tempfile
+import signal
 import unittest
 
+from attestation import ANNOTATION, POLICY, DevClassTest, KbsClassTest, coffer, initdata
 from container_rules import RULES, check_container_rules
-from e2e import BUILD, IS_VM, SOURCE, E2eTest, main
+from e2e import BUILD, IS_VM, eventually, main
 from lab.containerd import Failure
-from lab.kbs import PrivateKbs
+from lab.sealed import Signer
 from sealed_secrets import check_sealed_secrets
-
-ANNOTATION = "io.katacontainers.config.hypervisor.cc_init_data"
-POLICY = (SOURCE / "configs/policies/allow-all.rego").read_text()
-
-
-def coffer(*args):
-    """What the built `coffer` prints."""
-    return subprocess.run([BUILD / "bin/coffer", *args], check=True, capture_output=True,
-                          text=True).stdout
-
-
-def initdata(folder, name="initdata.toml", aa="", policy=POLICY):
-    """Writes an initdata file and returns its annotation."""
-    path = pathlib.Path(folder) / name
-    path.write_text('version = "0.1.0"\nalgorithm = "sha384"\n[data]\n'
-                    f"\"policy.rego\" = '''\n{policy}'''\n\"aa.toml\" = '''\n{aa}'''\n")
-    return coffer("initdata", "pack", str(path)).strip()
-
-
-class DevClassTest(E2eTest):
-    """Pods of the development class, SNP guests unless said otherwise, their root filesystems shared by the host, for
-    these tests are not about pulling."""
-
-    tee = "snp"
-
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="coffer-attestation-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.config_name = "configuration-qemu-coco-dev.toml"
-        cls.changes = {"tee": f'"{cls.tee}"', "shared_fs": '"virtio-9p"', "experimental_force_guest_pull": "false",
-                       "emptydir_mode": '"shared-fs"', "default_memory": "512",
-                       "tee_emulation_vendor": f'"{cls.folder}/vendor"'}
-        super().setUpClass()
-
-    @classmethod
-    def make_vendor(cls):
-        """The throwaway vendor, before a first pod would make it."""
-        folder = cls.folder / "vendor" / cls.tee
-        folder.mkdir(parents=True)
-        subprocess.run([BUILD / "bin/coffer-tee-emulator", "make", cls.tee, "30", folder], check=True)
-        return folder
-
-    def refused(self, name, **config):
-        """The error of a pod that must not start."""
-        try:
-            self.run_pod(name, **config)
-        except Failure as failure:
-            return str(failure)
-        raise AssertionError(f"pod {name} started")
 
 
 @unittest.skipUnless(IS_VM, "needs a VM")
@@ -125,68 +75,56 @@ print(answer)
 
 
 @unittest.skipUnless(IS_VM, "needs a VM")
-class KbsTest(DevClassTest):
-    """Pods that attest to a key broker on this host."""
-    launched_as = "measurement"  # in the launch of an emulated guest
-    claim = "snp.measurement"  # in a token
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.address = f"{cls.containerd.subnet}.1"
-        cls.kbs = PrivateKbs(BUILD, names=[cls.address], **cls.trust(cls.make_vendor()))
-        cls.addClassCleanup(cls.kbs.close)
-        cls.kbs.start()
-        cls.kbs.set_resource("default/key/1", b"the secret")
-
-    @classmethod
-    def trust(cls, vendor):
-        return {"snp_roots": [vendor / "root.pem"]}
-
-    def annotation(self, certificate=None, policy=POLICY):
-        return {ANNOTATION: initdata(
-            self.folder, policy=policy, aa=f"[token_configs.kbs]\nurl = \"https://{self.address}:{self.kbs.port}\"\n"
-                            f"cert = \"\"\"\n{certificate or self.kbs.certificate}\"\"\"\n")}
-
-    def read_secret(self, pod, sandbox, name):
-        """What a container gets from the REST API, status line and all."""
-        command = "wget -S -O - http://127.0.0.1:8006/cdh/resource/default/key/1 2>&1; true"
-        container = self.add_container(pod, sandbox, name, ["sh", "-c", command])
-        self.wait_exited(container)
-        return self.log_of(sandbox, name)
+class KbsTest(KbsClassTest):
+    """What registered reference values open, and a resource policy closes."""
 
     def test_a_container_reads_the_secret_that_its_measurement_opens(self):
         pod, sandbox = self.run_pod("secret", annotations=self.annotation(policy=POLICY + RULES))
-        guest = json.loads(pathlib.Path(f"/run/kata/{pod}/tee.json").read_text())
-        measurement = guest["launch"][self.launched_as]
-        policy = ("package policy\nimport rego.v1\ndefault allow := false\nallow if {\n"
-                  'input.submods.cpu0["ear.veraison.annotated-evidence"].' + self.claim + ' == "%s"\n}\n')
-        self.kbs.set_resource_policy(policy % measurement)
         self.assertIn("the secret", self.read_secret(pod, sandbox, "good"))
+        record = self.kbs.attestation(self.kbs.attestations()[0]["id"])
+        self.assertEqual((record["tee"], record["status"], record["emulated"]),
+                         (self.tee, "affirming", True))
+        self.assertTrue(all(check["ok"] for check in record["checks"]), record["checks"])
+        self.assertEqual(record["resources"][0]["allowed"], True)
         check_sealed_secrets(self, pod, sandbox)
         check_container_rules(self, pod, sandbox)
-        self.kbs.set_resource_policy(policy % ("0" * len(measurement)))
+        self.kbs.set_resource_policy(
+            "package policy\nimport rego.v1\ndefault allow := false\n"
+            'allow if data["resource-path"][2] == "2"\n')
         said = self.read_secret(pod, sandbox, "denied")
         self.assertNotIn("the secret", said)
         self.assertIn("403", said)
-
-    def test_a_broker_with_another_certificate_is_not_believed(self):
-        with PrivateKbs(BUILD, names=[self.address]) as other:
-            said = self.refused("wrongcert", annotations=self.annotation(other.certificate))
-        self.assertIn(f"attest to 'https://{self.address}:{self.kbs.port}'", said)
-        self.assertIn("certificate", said)
+        with self.assertRaises(Failure) as refused:
+            self.add_container(pod, sandbox, "sealed-denied", ["true"], envs=[
+                {"key": "TOKEN", "value": Signer(self.folder).seal("kbs:///default/key/1")}])
+        self.assertIn("Access denied by policy", str(refused.exception))
+        denied = [one for one in self.kbs.attestation(record["id"])["resources"]
+                  if not one["allowed"]][0]
+        self.assertEqual((denied["path"], denied["allowed"]), ("default/key/1", False))
+        self.assertIn('data["resource-path"][2] == "2"', denied["reason"])
 
 
 @unittest.skipUnless(IS_VM, "needs a VM")
 class TdxKbsTest(KbsTest):
     """The same with TDX guests."""
     tee = "tdx"
-    launched_as = "mr_td"
-    claim = "tdx.quote.body.mr_td"
 
-    @classmethod
-    def trust(cls, vendor):
-        return {"tdx_roots": [vendor / "root.pem"], "tdx_collateral": [vendor / "collateral"]}
+
+@unittest.skipUnless(IS_VM, "needs a VM")
+class TpmKbsTest(KbsTest):
+    """The same with a software TPM for each pod, into which firmware measures the boot."""
+    tee = "tpm"
+
+    def test_a_kill_of_the_shim_leaves_neither_tpm_nor_folder(self):
+        pod, _ = self.run_pod("killed", annotations=self.annotation())
+        state = json.loads(pathlib.Path(f"/run/kata/{pod}/state.json").read_text())
+        helpers = [helper["pid"] for helper in state["helpers"]]
+        self.assertEqual(pathlib.Path(f"/proc/{helpers[0]}/comm").read_text(), "swtpm\n")
+        os.kill(state["shim"]["pid"], signal.SIGKILL)
+        self.remove_pod(pod)
+        eventually(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in helpers),
+                   "swtpm and QEMU are gone")
+        self.assertFalse(pathlib.Path(f"/run/kata/{pod}").exists())
 
 
 if __name__ == "__main__":

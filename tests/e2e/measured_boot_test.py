@@ -18,6 +18,8 @@ import sys
 import tempfile
 import unittest
 
+from boot_files import cpio_with, padded
+
 BUILD = pathlib.Path(os.environ.get("COFFER_BUILD", "build")).resolve()
 PATIENCE = float(os.environ.get("COFFER_E2E_PATIENCE", "240"))
 COFFER = BUILD / "bin/coffer"
@@ -124,19 +126,6 @@ class Machine:
         for process in reversed(self.processes):
             process.kill()
             process.wait()
-
-
-def cpio_with(name, content):
-    """An archive of one file, as it may follow the image's own."""
-    def entry(path, body, mode):
-        fields = (1, mode, 0, 0, 1, 0, len(body), 0, 0, 0, 0, len(path) + 1, 0)
-        head = b"070701" + b"".join(b"%08X" % field for field in fields) + path + b"\0"
-        return padded(head) + padded(body)
-    return entry(name, content, 0o100644) + entry(b"TRAILER!!!", b"", 0)
-
-
-def padded(data):
-    return data + b"\0" * (-len(data) % 4)
 
 
 class MeasuredBootTest(unittest.TestCase):

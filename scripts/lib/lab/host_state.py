@@ -4,7 +4,7 @@ import pathlib
 import subprocess
 
 # Programs that only a pod starts.
-PROGRAMS = ("containerd-shim", "qemu-system", "virtiofsd", "kata-agent", "crun", "pause")
+PROGRAMS = ("containerd-shim", "qemu-system", "virtiofsd", "kata-agent", "crun", "pause", "swtpm")
 FOLDERS = ("/run/kata", "/run/kata-containers", "/run/vc", "/run/containerd/s", "/run/netns",
            "/var/lib/cni/results", "/run/coffer")
 CGROUPS = "/sys/fs/cgroup"

@@ -17,11 +17,13 @@ def _b64url(data):
 
 
 class PrivateKbs:
-    """Use as a context. `names` stand in its TLS certificate; `roots` are further trust anchors of SNP
-    (PEM files), as an emulator's."""
+    """Use as a context. `names` stand in its TLS certificate; `vendor` is the folder of an emulator's
+    throwaway vendors (tee_emulation_vendor), whose roots are to be trusted for these `tees`.
+    `require_affirming`: no token for a guest that the policies do not affirm."""
 
-    def __init__(self, build, names=(), snp_roots=(), tdx_roots=(), tdx_collateral=()):
+    def __init__(self, build, names=(), vendor=None, tees=(), require_affirming=True):
         self.program = pathlib.Path(build) / "bin/coffer-kbs"
+        self.cli = pathlib.Path(build) / "bin/coffer"
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="coffer-kbs-"))
         self.folder = self.dir / "kbs"
         self.process = None
@@ -30,12 +32,15 @@ class PrivateKbs:
                      for argument in ("--name", name)]
         subprocess.run([self.program, "init", "--dir", self.folder, "--socket", "0.0.0.0:0", *arguments],
                        check=True, capture_output=True)
-        lists = {"snp_roots": snp_roots, "tdx_roots": tdx_roots,
-                 "tdx_collateral_dirs": tdx_collateral}
+        lists = {f"{tee}_roots": vendor / tee / "root.pem" for tee in tees}
+        if "tdx" in tees:
+            lists["tdx_collateral_dirs"] = vendor / "tdx/collateral"
         with open(self.folder / "coffer-kbs.toml", "a", encoding="ascii") as config:
+            if require_affirming:
+                config.write("\n[attestation_service]\nrequire_affirming = true\n")
             config.write("\n[verifier]\n")
-            for key, files in lists.items():
-                config.write(f"{key} = {json.dumps([str(one) for one in files])}\n")
+            for key, path in lists.items():
+                config.write(f"{key} = {json.dumps([str(path)])}\n")
 
     @property
     def certificate(self):
@@ -94,12 +99,44 @@ class PrivateKbs:
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} {path}: {error.code}: {error.read()!r}") from error
 
+    def coffer(self, command, *args):
+        """What `coffer kbs COMMAND` prints for an administrator of ours."""
+        done = subprocess.run(
+            [self.cli, "kbs", command, *args, "--url", f"https://127.0.0.1:{self.port}",
+             "--cert-file", self.folder / "tls.pem", "--admin-key", self.folder / "admin.key"],
+            capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"coffer kbs {command}: {done.stderr.strip()}")
+        return done.stdout
+
+    def _file(self, text):
+        path = self.dir / "argument"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
     def set_resource(self, path, secret):
-        self.admin("POST", f"resource/{path}", secret)
+        self.coffer("set-resource", "--path", path, "--file", self._file(secret))
 
     def set_resource_policy(self, text):
-        self.admin("POST", "resource-policy",
-                   json.dumps({"policy": _b64url(text.encode())}).encode())
+        self.coffer("set-policy", "--file", self._file(text))
+
+    def set_attestation_policy(self, text):
+        self.coffer("set-policy", "--type", "attestation", "--file", self._file(text))
+
+    def attestation_policy(self):
+        """The text of the default one."""
+        return self.admin("GET", "attestation-policy/default_cpu").decode()
+
+    def set_reference_values(self, values):
+        """`values`: name to list."""
+        self.coffer("set-reference-values", self._file(json.dumps(values)))
+
+    def change_reference_values(self, action, *names):
+        self.coffer("change-reference-values", "--action", action, *names)
+
+    def attestation(self, identity):
+        """The whole record of one attestation."""
+        return json.loads(self.coffer("attestations", "--json", "--id", identity))
 
     def attestations(self):
-        return json.loads(self.admin("GET", "attestations"))
+        return json.loads(self.coffer("attestations", "--json"))
