@@ -97,7 +97,7 @@ TEST_F(AzureSnp, VerifiesARealGuest) {
             "84275b2f4312cd4fc6cbe6b152ad3c3683e513d9f1e23c34fca160c8cca7a6a7");
   EXPECT_EQ(claims["tpm"].size(), 24U);
   EXPECT_EQ(verified->report_data, to_hex(*bound_));
-  EXPECT_EQ(verified->init_data, claims["tpm"]["pcr08"]);
+  EXPECT_EQ(verified->init_data, claims["tpm"]["pcr08"].get<std::string>());
 }
 
 TEST_F(AzureSnp, AnOlderAttesterBindsByTheQuoteAlone) {
