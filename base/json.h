@@ -21,4 +21,8 @@ struct JsonLimits {
 [[nodiscard]] Result<nlohmann::json> parse_json(std::string_view text, std::string_view what,
                                                 const JsonLimits& limits = {});
 
+// Compact text, as nlohmann's dump() with error_handler_t::replace writes it, at a fraction of its
+// cost: what is no UTF-8 becomes U+FFFD, what is not finite null.
+[[nodiscard]] std::string dump_json(const nlohmann::json& value);
+
 }  // namespace coffer

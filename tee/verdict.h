@@ -59,6 +59,8 @@ class Verdict {
   [[nodiscard]] const nlohmann::json& claims() const { return *claims_; }
   [[nodiscard]] nlohmann::json& claims() { return *claims_; }
 
+  // [{"name", "ok", "expected", "found", "source"}]
+  [[nodiscard]] nlohmann::json checks_json() const;
   // {"verified", "tee", "emulated", "checks": [...], "claims": {...}}: DESIGN.md section 6.
   [[nodiscard]] nlohmann::json to_json() const;
   // For people: one line a check, failures marked, and the outcome last.

@@ -107,6 +107,8 @@ Status check_coordinates(KeyType type, BytesView x, BytesView y) {
   return {};
 }
 
+void free_octets(unsigned char* octets) { OPENSSL_free(octets); }
+
 Result<Bytes> number(EVP_PKEY* key, const char* name, std::size_t padded_size) {
   BIGNUM* raw = nullptr;
   if (EVP_PKEY_get_bn_param(key, name, &raw) != 1) {
@@ -252,9 +254,14 @@ Result<EcCoordinates> PublicKey::ec() const {
   const ClearErrors clear;
   const auto size = coordinate_size(type_);
   if (size == 0) return fail(Code::kFailedPrecondition, "take point of key: it is not EC");
-  COFFER_TRY(Bytes x, number(native(), OSSL_PKEY_PARAM_EC_PUB_X, size));
-  COFFER_TRY(Bytes y, number(native(), OSSL_PKEY_PARAM_EC_PUB_Y, size));
-  return EcCoordinates{.x = std::move(x), .y = std::move(y)};
+  unsigned char* raw = nullptr;
+  const std::size_t length = EVP_PKEY_get1_encoded_public_key(native(), &raw);
+  const openssl::Ptr<unsigned char, free_octets> point(raw);
+  if (length != 2 * size + 1 || *raw != POINT_CONVERSION_UNCOMPRESSED) {
+    return fail(Code::kInternal, "take point of key: OpenSSL gave none");
+  }
+  return EcCoordinates{.x = Bytes(raw + 1, raw + 1 + size),
+                       .y = Bytes(raw + 1 + size, raw + length)};
 }
 
 Result<RsaNumbers> PublicKey::rsa() const {

@@ -62,7 +62,8 @@ Result<SecretBytes> ecdh(const PrivateKey& ours, const PublicKey& theirs) {
   Bytes shared(coordinate_size(ours.type()));
   std::size_t size = shared.size();
   const bool derived = context && EVP_PKEY_derive_init(context.get()) == 1 &&
-                       EVP_PKEY_derive_set_peer(context.get(), theirs.native()) == 1 &&
+                       // Not validated again: a PublicKey is on its curve, whose cofactor is one.
+                       EVP_PKEY_derive_set_peer_ex(context.get(), theirs.native(), 0) == 1 &&
                        EVP_PKEY_derive(context.get(), shared.data(), &size) == 1 &&
                        size == shared.size();
   SecretBytes out(std::move(shared));

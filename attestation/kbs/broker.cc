@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "attestation/protocol/messages.h"
+#include "base/json.h"
 
 namespace coffer::kbs {
 namespace {
@@ -50,8 +51,7 @@ HttpReply error_reply(std::string_view variant, const Error& error) {
 }
 
 HttpReply json_reply(const nlohmann::json& json) {
-  return {.status = 200,
-          .body = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
+  return {.status = 200, .body = dump_json(json)};
 }
 
 HttpReply Broker::handle(const HttpRequest& request) {

@@ -46,7 +46,7 @@ class Broker {
   // Guests (broker_guest.cc).
   [[nodiscard]] HttpReply auth(const HttpRequest& request);
   [[nodiscard]] HttpReply attest(const HttpRequest& request);
-  [[nodiscard]] HttpReply evaluate(const Session& session, const protocol::Attestation& message);
+  [[nodiscard]] HttpReply evaluate(const Session& session, protocol::Attestation message);
   [[nodiscard]] HttpReply get_resource(const HttpRequest& request, const Segments& path);
   [[nodiscard]] HttpReply release(const nlohmann::json& claims, const std::string& path);
   [[nodiscard]] Result<std::string> token_of(const HttpRequest& request);

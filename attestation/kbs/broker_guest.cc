@@ -94,7 +94,7 @@ HttpReply Broker::attest(const HttpRequest& request) {
   const auto session =
       parts_.sessions.unseal(request.cookie_named(protocol::kSessionCookie), parts_.clock());
   if (!session) return error_reply("AttestationError", session.error());
-  const auto message = protocol::parse_attestation(request.body);
+  auto message = protocol::parse_attestation(request.body);
   if (!message) return error_reply("AttestationError", message.error());
   if (message->nonce != session->nonce) {
     return error_reply(401, "AttestationError",
@@ -107,10 +107,10 @@ HttpReply Broker::attest(const HttpRequest& request) {
                        "attest: this challenge was answered before (a replay?): a challenge is "
                        "good for one attestation, POST auth gives another");
   }
-  return evaluate(*session, *message);
+  return evaluate(*session, *std::move(message));
 }
 
-HttpReply Broker::evaluate(const Session& session, const protocol::Attestation& message) {
+HttpReply Broker::evaluate(const Session& session, protocol::Attestation message) {
   const auto label = tee_label(session.tee);
   const auto refused = [&](HttpReply reply) {
     parts_.metrics.count("kbs_attestation_failures_total", label);
@@ -123,7 +123,7 @@ HttpReply Broker::evaluate(const Session& session, const protocol::Attestation& 
                                "attest: evidence of devices is not supported by this broker"));
   }
   appraisal::Presented presented{.tee = session.tee,
-                                 .evidence = message.primary_evidence,
+                                 .evidence = std::move(message.primary_evidence),
                                  .fresh = true,
                                  .require_affirming = parts_.require_affirming};
   auto report_data =

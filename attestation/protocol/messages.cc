@@ -15,10 +15,6 @@ constexpr std::size_t kMaxNonceBytes = std::size_t{64} << 10U;
 constexpr std::size_t kMaxDevices = 8;
 constexpr std::size_t kMaxVersions = 16;
 
-std::string dump(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 // Reads members of one object, whose name goes into errors.
 class Reader {
  public:
@@ -158,7 +154,7 @@ std::string serialise(const Attestation& attestation) {
     out["init-data"] = {{"format", attestation.init_data->format},
                         {"body", attestation.init_data->body}};
   }
-  return dump(out);
+  return dump_json(out);
 }
 
 Result<std::vector<DeviceEvidence>> parse_additional_evidence(std::string_view text) {
@@ -183,7 +179,7 @@ Result<Response> parse_response(std::string_view body) {
   return Response{.token = std::move(token)};
 }
 
-std::string serialise(const Response& response) { return dump({{"token", response.token}}); }
+std::string serialise(const Response& response) { return dump_json({{"token", response.token}}); }
 
 std::string_view ErrorInformation::variant() const {
   const std::string_view text = type;

@@ -61,8 +61,7 @@ Result<TokenSigner> TokenSigner::make(jose::PrivateKey key, TokenSettings settin
 }
 
 Result<std::string> TokenSigner::sign(const Json& claims) const {
-  return jose::sign_jws(key_, {{"typ", "JWT"}, {"kid", kid_}, {"jwk", jwk_}},
-                        claims.dump(-1, ' ', false, Json::error_handler_t::replace));
+  return jose::sign_jws(key_, {{"typ", "JWT"}, {"kid", kid_}, {"jwk", jwk_}}, dump_json(claims));
 }
 
 Result<Json> TokenSigner::verify(std::string_view token, tee::UnixTime now) const {

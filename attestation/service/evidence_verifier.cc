@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "attestation/evidence/evidence.h"
 #include "attestation/service/claims.h"
@@ -11,6 +12,7 @@
 #include "tee/digest.h"
 #include "tee/sev-snp/cert_table.h"
 #include "tee/sev-snp/verifier.h"
+#include "tee/sev-snp/verify.h"
 #include "tee/tdx/pck_extension.h"
 #include "tee/tdx/quote.h"
 #include "tee/tdx/verify.h"
@@ -26,6 +28,7 @@ using Json = nlohmann::json;
 using protocol::Tee;
 
 constexpr std::string_view kProtocol = "key broker protocol 0.4.0, attestation";
+constexpr std::size_t kSnpReportData = 64;
 
 Bytes padded(BytesView bytes, std::size_t size) {
   Bytes out(bytes.begin(), bytes.end());
@@ -56,6 +59,16 @@ Result<Platform> platform_of(BytesView bytes) {
     return Platform{.fmspc = to_hex(pck.fmspc), .ca = processor ? "processor" : "platform"};
   }
   return fail(Code::kInvalidArgument, "verify tdx evidence: no PCK certificate in the quote");
+}
+
+// What the host put beside the report, as far as it can be read.
+void add_brought(const tee::Evidence& evidence, snp::TrustMaterial& material) {
+  const auto table = snp::parse_cert_table(evidence.auxiliary);
+  if (!table) return;
+  auto brought = snp::certificates_of(*table);
+  if (!brought) return;
+  std::ranges::move(brought->certificates, std::back_inserter(material.certificates));
+  std::ranges::move(brought->crls, std::back_inserter(material.crls));
 }
 
 std::optional<Bytes> resized(const std::optional<Bytes>& bytes, std::size_t size) {
@@ -102,16 +115,15 @@ Result<snp::TrustMaterial> EvidenceVerifier::snp_material(const tee::Evidence& e
   const auto table = snp::parse_cert_table(evidence.auxiliary);
   if (!report || !table) return material;
   snp::TrustMaterial known = material;
-  if (auto brought = snp::certificates_of(*table)) {
-    std::ranges::move(brought->certificates, std::back_inserter(known.certificates));
-    std::ranges::move(brought->crls, std::back_inserter(known.crls));
-  }
+  add_brought(evidence, known);
   COFFER_TRY(auto more, source_->snp(*report, known, config_.snp_require_crl, time));
   std::ranges::move(more.certificates, std::back_inserter(material.certificates));
   std::ranges::move(more.crls, std::back_inserter(material.crls));
   return material;
 }
 
+// A chain that was authenticated a while ago is not authenticated again: it costs as much as all
+// the rest of a report.
 Result<tee::Verdict> EvidenceVerifier::snp_verdict(const tee::Evidence& evidence, BytesView bound,
                                                    tee::UnixTime time) const {
   // Debugging and migration show in claims, and the policies decide: as with Trustee.
@@ -119,8 +131,20 @@ Result<tee::Verdict> EvidenceVerifier::snp_verdict(const tee::Evidence& evidence
   want.allow_debug = true;
   want.allow_migrate_ma = true;
   want.require_crl = config_.snp_require_crl;
+  const std::string key = snp::EndorsementCache::key(evidence);
+  const bool fits = bound.size() <= kSnpReportData;
+  if (const auto known = endorsements_.find(key, time); known != nullptr && fits) {
+    if (!bound.empty()) want.report_data = padded(bound, kSnpReportData);
+    return snp::verify_endorsed(evidence.report, *known, want, time);
+  }
   COFFER_TRY(auto material, snp_material(evidence, time));
-  return snp::make_verifier(std::move(material), want)->verify(evidence, bound, time);
+  const auto verifier = snp::make_verifier(material, want);
+  auto verdict = verifier->verify(evidence, bound, time);
+  if (verdict.verified()) {
+    add_brought(evidence, material);
+    endorsements_.keep(key, snp::endorse(evidence.report, material, want.require_crl, time), time);
+  }
+  return verdict;
 }
 
 Result<tee::Verdict> EvidenceVerifier::tdx_verdict(const tee::Evidence& evidence,

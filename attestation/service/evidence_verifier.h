@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "tee/attester.h"
 #include "tee/sev-snp/certificates.h"
+#include "tee/sev-snp/endorsement_cache.h"
 #include "tee/sev-snp/expectations.h"
 #include "tee/sev-snp/report.h"
 #include "tee/tdx/collateral_set.h"
@@ -34,7 +35,7 @@ struct TrustConfig {
 
 struct EvidenceRequest {
   protocol::Tee tee = protocol::Tee::kSample;
-  nlohmann::json evidence;
+  const nlohmann::json& evidence;  // outlives the call; not copied: it may be megabytes
   // What the evidence must bind. Nothing: not compared, and the verdict says so.
   std::optional<Bytes> report_data = std::nullopt;
   // Digest of the init data. Nothing: none was presented.
@@ -97,6 +98,7 @@ class EvidenceVerifier {
 
   TrustConfig config_;
   EndorsementSource* source_;
+  mutable snp::EndorsementCache endorsements_;
 };
 
 }  // namespace coffer::appraisal

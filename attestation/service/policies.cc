@@ -85,7 +85,7 @@ constexpr policy::Builtin kFunctions[] = {
     {"query_reference_value", 1, &query_reference_value, policy::kNondeterministic}};
 
 Result<Value> to_value(const Json& json, std::string_view what) {
-  return policy::parse_json(json.dump(-1, ' ', false, Json::error_handler_t::replace), what);
+  return policy::parse_json(dump_json(json), what);
 }
 
 enum class Tier : std::uint8_t { kNone, kAffirming, kWarning, kContraindicated };

@@ -47,19 +47,15 @@ Result<Json> read(const store::Entry& entry) {
   return parse_json(as_text(entry.value), "an attestation record");
 }
 
-std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 // What is dropped is the evidence's own: how much of it there is, a stranger decides.
 std::string bounded_text(const Record& record, std::size_t most) {
-  std::string text = text_of(record);
+  std::string text = dump_json(record);
   if (text.size() <= most) return text;
   Record smaller = record;
   const std::string note =
       fmt::format("left out: the record has {} bytes, at most {} are kept", text.size(), most);
   smaller["claims"] = note;
-  text = text_of(smaller);
+  text = dump_json(smaller);
   if (text.size() <= most) return text;
   Record least = {{"note", note}, {"checks", Json::array()}, {"parts", Json::array()}};
   for (const char* key : {"id", "time", "tee", "verified", "emulated", "outcome", "status"}) {
@@ -67,7 +63,7 @@ std::string bounded_text(const Record& record, std::size_t most) {
   }
   const Json reason = record.value("reason", Json());
   if (reason.is_string()) least["reason"] = reason.get<std::string>().substr(0, kMaxReasonBytes);
-  return text_of(least);
+  return dump_json(least);
 }
 
 }  // namespace
@@ -109,7 +105,7 @@ Status Records::add_resource(std::string_view id, const Json& decision, tee::Uni
   // Below the attestation's own key, so that the oldest stand last.
   store::Write write{.space = std::string(kResourceSpace),
                      .key = key_of(id) + "/" + to_hex(digest).substr(0, 2)};
-  write.value = to_bytes(text_of(decision));
+  write.value = to_bytes(dump_json(decision));
   write.expires = now + keep_;
   COFFER_TRY([[maybe_unused]] const bool done, store_.commit({&write, 1}, store::Durable::kNo));
   return {};

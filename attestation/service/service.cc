@@ -9,11 +9,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-Json checks_of(const tee::Verdict& verdict) {
-  Json json = verdict.to_json();
-  return std::move(json["checks"]);
-}
-
 // Names only: what was expected is the admin's to see.
 std::string names_of_failed(const tee::Verdict& verdict) {
   std::string out;
@@ -110,7 +105,7 @@ Result<Outcome> AttestationService::attest(const Presented& presented, std::stri
   if (!verified) return refused(verified.error().message(), verified.error().to_string());
   const tee::Verdict& verdict = verified->verdict;
   outcome.emulated = verdict.emulated();
-  record["checks"] = checks_of(verdict);
+  record["checks"] = verdict.checks_json();
   record["claims"] = verified->claims;
   record["verified"] = verdict.verified();
   record["emulated"] = verdict.emulated();

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,15 @@ class Pool {
     Pool* pool_;
     std::unique_ptr<T> item_;
   };
+
+  // Nothing when none is free.
+  [[nodiscard]] std::optional<Lease> try_take() {
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) return std::nullopt;
+    auto item = std::move(free_.back());
+    free_.pop_back();
+    return std::optional<Lease>(std::in_place, *this, std::move(item));
+  }
 
   // Waits until one is free.
   [[nodiscard]] Lease take() {

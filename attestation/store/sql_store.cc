@@ -25,13 +25,20 @@ Param expiry(const Write& write) { return write.expires ? Param(*write.expires) 
 Result<std::optional<Entry>> SqlStore::get(std::string_view space, std::string_view key) {
   COFFER_TRY_VOID(check_name(space, key));
   const std::array<Param, 3> params = {space, key, clock_()};
-  COFFER_TRY(auto outcome, readers_->take()->run(sql::kGet, params));
+  COFFER_TRY(auto outcome, hot_reader()->run(sql::kGet, params));
   if (outcome.rows.empty()) return std::optional<Entry>();
   auto& row = outcome.rows.front();
   Entry entry;
   COFFER_TRY(entry.value, bytes(row.at(0)));
   COFFER_TRY(entry.version, integer(row.at(1)));
   return entry;
+}
+
+Pool<Connection>::Lease SqlStore::hot_reader() {
+  if (writers_ != nullptr) {
+    if (auto writer = writers_->try_take()) return *std::move(writer);
+  }
+  return readers_->take();
 }
 
 Result<std::vector<Listed>> SqlStore::list(std::string_view space, std::string_view prefix,

@@ -53,6 +53,9 @@ class SqlStore final : public Store {
 
  private:
   [[nodiscard]] Pool<Connection>& writers() { return writers_ ? *writers_ : *readers_; }
+  // The writer when it is free: SQLite drops a connection's pages whenever another one has written,
+  // so that only the writer finds its own in memory. A reader while the writer waits for the disk.
+  [[nodiscard]] Pool<Connection>::Lease hot_reader();
   [[nodiscard]] Result<bool> commit_once(std::span<const Write> writes, Durable durable);
   // Of one statement that removes: how many rows.
   [[nodiscard]] Result<std::size_t> sweep(sql::Statement statement, std::span<const Param> params);

@@ -32,13 +32,14 @@ namespace fs = std::filesystem;
 using protocol::Tee;
 using testing::RunningKbs;
 
-constexpr int kMaxGuests = 4000;
+constexpr int kMaxGuests = 1000;  // what a coffer-kbs takes of one address, but for some
 constexpr int kMaxRounds = 1000;
 constexpr std::string_view kPath = "default/key/1";
 constexpr std::string_view kSecret = "a secret of thirty-two octets or so";
 constexpr double kMillion = 1e6;
 constexpr const char* kUsage =
     "usage: kbs_load [--guests N] [--rounds N] [--reads N] [--seconds N] [--postgres 1]\n"
+    "                [--tee snp|tdx]\n"
     "\n"
     "Starts a coffer-kbs of its own and sends it N guests at once (1000), in so many rounds (1),\n"
     "each of which reads its secret so many times (5); gives up after so many seconds (600).\n"
@@ -46,6 +47,7 @@ constexpr const char* kUsage =
 
 struct Options {
   int guests = 1000, rounds = 1, reads = 5, seconds = 600, postgres = 0;
+  std::vector<Tee> tees = {Tee::kSnp, Tee::kTdx};
 };
 
 // What a kind of request cost, over all rounds.
@@ -214,7 +216,7 @@ int measure(const Options& options) {
   check(bare.has_value(), bare ? "" : bare.error().to_string());
   Load load(options, *vendors, *kbs);
   std::map<Tee, Steps> all;
-  for (const Tee tee : {Tee::kSnp, Tee::kTdx}) {
+  for (const Tee tee : options.tees) {
     Steps warm;
     load.round(tee, std::min(options.guests, 20), warm);
     for (int i = 0; i < options.rounds; ++i) load.round(tee, options.guests, all[tee]);
@@ -233,8 +235,14 @@ bool read_options(int argc, char** argv, Options& out) {
   };
   for (int i = 1; i < argc; i += 2) {
     const auto at = known.find(argv[i]);
-    if (at == known.end() || i + 1 == argc) return false;
+    if (i + 1 == argc) return false;
     const std::string_view text = argv[i + 1];
+    if (argv[i] == std::string_view("--tee")) {
+      out.tees = {text == "tdx" ? Tee::kTdx : Tee::kSnp};
+      if (text != "tdx" && text != "snp") return false;
+      continue;
+    }
+    if (at == known.end()) return false;
     auto& [target, most] = at->second;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *target);
     if (error != std::errc() || end != text.data() + text.size()) return false;

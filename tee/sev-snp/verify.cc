@@ -219,14 +219,17 @@ tee::Verdict verify_endorsed(BytesView bytes, const Endorsement& endorsement,
   return verdict;
 }
 
+Endorsement endorse(BytesView bytes, const TrustMaterial& material, bool require_crl,
+                    tee::UnixTime time) {
+  const auto report = decode_report(bytes);
+  const tee::Certificate* leaf = select_leaf(report.value_or(Report{}), material.certificates);
+  if (leaf == nullptr) return no_endorsement();
+  return authenticate(*leaf, material, require_crl, time);
+}
+
 tee::Verdict verify(const VerifyRequest& request) {
-  const auto report = decode_report(request.report);
-  const tee::Certificate* leaf =
-      select_leaf(report.value_or(Report{}), request.material.certificates);
   const Endorsement endorsement =
-      leaf == nullptr
-          ? no_endorsement()
-          : authenticate(*leaf, request.material, request.expectations.require_crl, request.time);
+      endorse(request.report, request.material, request.expectations.require_crl, request.time);
   return verify_endorsed(request.report, endorsement, request.expectations, request.time,
                          request.product);
 }

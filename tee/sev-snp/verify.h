@@ -29,7 +29,12 @@ struct VerifyRequest {
 [[nodiscard]] const tee::Certificate* select_leaf(
     const Report& report, const std::vector<tee::Certificate>& certificates);
 
-// The same with a chain that was authenticated before: for a service that sees one chip often.
+// The first half of it: the leaf chosen, and what was found out about it. A report that cannot be
+// read chooses any leaf.
+[[nodiscard]] Endorsement endorse(BytesView report, const TrustMaterial& material, bool require_crl,
+                                  tee::UnixTime time);
+
+// verify() with a chain that was authenticated before: for a service that sees one chip often.
 // `time` must lie within the endorsement's, which is checked.
 [[nodiscard]] tee::Verdict verify_endorsed(BytesView report, const Endorsement& endorsement,
                                            const Expectations& expectations, tee::UnixTime time,
