@@ -49,6 +49,15 @@ std::unique_ptr<RunningKbs> RunningKbs::start(const std::string& extra, const st
   return kbs;
 }
 
+std::unique_ptr<RunningKbs> RunningKbs::replica_of(const RunningKbs& first) {
+  std::unique_ptr<RunningKbs> kbs(new RunningKbs);
+  kbs->folder_ = (fs::temp_directory_path() / "coffer-kbs-XXXXXX").string();
+  check(::mkdtemp(kbs->folder_.data()) != nullptr, "no temporary folder");
+  fs::copy(first.folder_, kbs->folder_, fs::copy_options::recursive);
+  kbs->launch();
+  return kbs;
+}
+
 void RunningKbs::launch() {
   int out[2];
   check(::pipe2(out, O_CLOEXEC) == 0, "pipe");
@@ -118,9 +127,13 @@ RunningKbs::Reply RunningKbs::anyone(const std::string& method, const std::strin
 std::string RunningKbs::admin_token() const {
   const auto key = jose::PrivateKey::from_pem(file(folder_ + "/admin.key"));
   check(key.has_value(), "read admin.key");
-  const auto token = kbs::make_admin_token(*key, "tester", now());
+  auto token = kbs::make_admin_token(*key, "tester", now());
   check(token.has_value(), "make a token");
-  return *token;
+  return *std::move(token);
+}
+
+std::uint16_t RunningKbs::port() const {
+  return static_cast<std::uint16_t>(std::stoi(url_.substr(url_.rfind(':') + 1)));
 }
 
 RunningKbs::Reply RunningKbs::admin(const std::string& method, const std::string& path,

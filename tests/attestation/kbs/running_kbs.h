@@ -17,6 +17,8 @@ class RunningKbs {
   // `extra` is added to the configuration: whole sections. Aborts the test program on failure.
   [[nodiscard]] static std::unique_ptr<RunningKbs> start(const std::string& extra = {},
                                                          const std::string& store = {});
+  // Another server of the same service: `first`'s configuration, keys and store, a port of its own.
+  [[nodiscard]] static std::unique_ptr<RunningKbs> replica_of(const RunningKbs& first);
   ~RunningKbs();
   RunningKbs(const RunningKbs&) = delete;
   RunningKbs& operator=(const RunningKbs&) = delete;
@@ -29,6 +31,7 @@ class RunningKbs {
   [[nodiscard]] const std::string& folder() const { return folder_; }
   [[nodiscard]] std::string certificate() const;
   [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] std::uint16_t port() const;
   void kill9();
   // Again, with the same folder; the port may change.
   void restart();
