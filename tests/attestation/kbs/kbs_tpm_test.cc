@@ -64,11 +64,17 @@ class KbsTpm : public ::testing::Test {
     guest_.emplace(client::KbsClient::make(std::move(settings), *source_).value());
   }
   Result<SecretBytes> ask() {
+    for (const auto& one : list()) before_.insert(one["id"].get<std::string>());
     return guest_->get_resource(*protocol::parse_resource_uri("kbs:///default/key/1"));
   }
+  Json list() { return kbs_->admin("GET", "/kbs/v0/attestations?limit=100").json(); }
+  // Of the last ask(). The list has no order within a second.
   Json record() {
-    const auto list = kbs_->admin("GET", "/kbs/v0/attestations?limit=1").json();
-    return kbs_->admin("GET", "/kbs/v0/attestations/" + list[0]["id"].get<std::string>()).json();
+    for (const auto& one : list()) {
+      const auto id = one["id"].get<std::string>();
+      if (!before_.contains(id)) return kbs_->admin("GET", "/kbs/v0/attestations/" + id).json();
+    }
+    return {};
   }
   Json failed_checks() {
     Json out = Json::array();
@@ -84,6 +90,7 @@ class KbsTpm : public ::testing::Test {
   std::unique_ptr<tpm::Swtpm> swtpm_;
   std::optional<tee::PublicKey> key_;
   std::optional<std::string> init_data_;
+  std::set<std::string> before_;  // attestations
   std::unique_ptr<RunningKbs> kbs_;
   std::unique_ptr<client::EvidenceSource> source_;
   std::optional<client::KbsClient> guest_;

@@ -26,7 +26,7 @@ const std::string& made(std::string_view tee) {
 TEST(GuestFile, IsLoadedAsItWasMade) {
   EXPECT_EQ((*load_guest(made("snp")))->provider(), "sev_guest");
   EXPECT_EQ((*load_guest(made("tdx")))->provider(), "tdx_guest");
-  EXPECT_FALSE(make_guest("tpm", 0, 1));
+  EXPECT_FALSE(make_guest("sgx", 0, 1));
 }
 
 TEST(GuestFile, TheLaunchShowsInTheReport) {
