@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 
 #include "attestation/client/kbs_client.h"
 #include "attestation/initdata/initdata.h"
