@@ -41,10 +41,12 @@ Result<Bytes> issuer_chain(const http::Response& response,
               fmt::format("the answer has no header '{}'", *names.begin()));
 }
 
-// A PCCS answers in hexadecimal, Intel in DER.
+// A PCCS answers in hexadecimal, maybe with the end of a line; Intel in DER, whose last byte may be
+// one like that.
 Bytes der_of(std::string_view body) {
-  while (!body.empty() && (body.back() == '\n' || body.back() == '\r')) body.remove_suffix(1);
-  auto decoded = from_hex(body);
+  std::string_view text = body;
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
+  auto decoded = from_hex(text);
   if (decoded && !decoded->empty()) return *std::move(decoded);
   return to_bytes(body);
 }
