@@ -1,0 +1,2 @@
+// What is compiled for the sake of its precompiled headers.
+int main() { return 0; }
