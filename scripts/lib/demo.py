@@ -216,7 +216,7 @@ DEMOS = {"pod": demo_pod, "attestation": demo_attestation}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", default="pod", choices=sorted(DEMOS))
     parser.add_argument("--no-build", metavar="PREFIX", type=pathlib.Path,
