@@ -35,7 +35,8 @@ void check_policy(const Report& report, const Expectations& want, tee::Verdict& 
                    "allow_migrate_ma", verdict);
   check_permission("policy.cxl", policy.cxl_allow(), want.allow_cxl, "allow_cxl", verdict);
   const bool alone = all_ones(report.report_id_ma);
-  if (want.allow_migrate_ma && !alone) {
+  // The waiver is of an agent that the guest's policy allows: without it there can be none.
+  if (want.allow_migrate_ma && policy.migrate_ma() && !alone) {
     verdict.add_waived("policy.migration_agent", to_hex(report.report_id_ma), "allow_migrate_ma");
   } else {
     verdict.add("policy.migration_agent", alone, "none (REPORT_ID_MA all ones)",

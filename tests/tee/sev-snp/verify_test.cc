@@ -176,6 +176,15 @@ TEST(Verify, EachFieldOutOfItsPlaceIsRefusedByName) {
   }
 }
 
+TEST(Verify, AMigrationAgentIsWaivedOnlyWhereTheGuestsPolicyAllowsOne) {
+  const Expectations want{.allow_migrate_ma = true};
+  Report report = amd().report();
+  report.report_id_ma[3] = 0;
+  EXPECT_EQ(failures(judge(report, want)), Names{"policy.migration_agent"});
+  report.policy.raw |= 1U << 18U;
+  EXPECT_EQ(failures(judge(report, want)), Names{});
+}
+
 struct Wanted {
   std::string_view what;
   Expectations expectations;
