@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "tee/der.h"
 #include "tee/emulated_root.h"
 #include "tee/x509_bundle.h"
 
@@ -11,6 +12,10 @@ namespace coffer::tpm {
 namespace {
 
 constexpr std::string_view kSource = "RFC 5280, section 6.1";
+constexpr std::string_view kExtendedKeyUsage = "2.5.29.37";
+constexpr std::string_view kAnyUsage = "2.5.29.37.0";
+// tcg-kp-AIKCertificate: TCG, TPM 2.0 Keys for Device Identity and Attestation rev. 1.0, 4.4.
+constexpr std::string_view kAttestationUsage = "2.23.133.8.3";
 constexpr std::size_t kMaxCertificates = 4;
 constexpr std::size_t kMaxBytes = std::size_t{64} << 10U;
 
@@ -56,10 +61,29 @@ Path walk(Certificates given, Certificates roots) {
   return path;
 }
 
+Result<bool> names_attestation(BytesView usage) {
+  tee::DerReader outer(usage, "extended key usage");
+  COFFER_TRY(tee::DerReader list, outer.enter(tee::DerTag::kSequence));
+  COFFER_TRY_VOID(outer.expect_end());
+  bool found = false;
+  while (!list.at_end()) {
+    COFFER_TRY(const std::string oid, list.oid());
+    found = found || oid == kAttestationUsage || oid == kAnyUsage;
+  }
+  return found;
+}
+
+// A root may issue certificates for other things, TLS above all, to keys that lie in files: with
+// one of those anybody could make up a quote.
 std::string leaf_problem(const tee::Certificate& leaf) {
   if (leaf.is_ca()) return "the key's certificate is a CA's";
   const auto unknown = leaf.unknown_critical_extensions();
-  return unknown.empty() ? "" : "unknown critical extension " + unknown.front();
+  if (!unknown.empty()) return "unknown critical extension " + unknown.front();
+  const auto* usage = leaf.extension(kExtendedKeyUsage);
+  if (usage == nullptr) return "";
+  const auto attests = names_attestation(usage->value);
+  if (!attests) return attests.error().message();
+  return *attests ? "" : "it is for another use than a TPM's attestation (extended key usage)";
 }
 
 bool check_chain(const Path& path, tee::Verdict& verdict) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tee/emulator/der_writer.h"
 #include "tee/emulator/snp_pki.h"
 #include "tee/emulator/tpm_pki.h"
 
@@ -126,6 +127,40 @@ TEST_F(AkCertificateTest, LeadsOverIssuersThatAreCas) {
     EXPECT_FALSE(out.emulated);
   }
   EXPECT_FALSE(check(leaf).certified);
+}
+
+// What a root that is not the TPMs' alone issues to a key in a file.
+TEST_F(AkCertificateTest, OfAnotherUseIsNoAttestationKeys) {
+  const auto root = tee::PrivateKey::generate_ec(tee::Curve::kP256).value();
+  const auto spec = [](std::string name, std::vector<tee::Extension> extensions) {
+    return emulator::SnpCertificateSpec{.common_name = std::move(name),
+                                        .organization = "Maker",
+                                        .not_before = kNow - kDay,
+                                        .not_after = kNow + kDay,
+                                        .extensions = std::move(extensions),
+                                        .scheme = tee::SignatureScheme::kEcdsaSha256};
+  };
+  const auto ca = spec(
+      "root", {{.oid = "2.5.29.19", .critical = true, .value = {0x30, 0x03, 0x01, 0x01, 0xFF}}});
+  roots_ = {tee::Certificate::from_der(
+                emulator::make_snp_certificate(ca, root.public_key(), ca, root).value())
+                .value()};
+  const auto certified = [&](Bytes usage, bool critical) {
+    const auto leaf =
+        spec("ak", {{.oid = "2.5.29.37", .critical = critical, .value = std::move(usage)}});
+    return check(emulator::make_snp_certificate(leaf, key_, ca, root).value()).certified;
+  };
+  const Bytes server = emulator::der_oid("1.3.6.1.5.5.7.3.1");
+  const Bytes attestation = emulator::der_oid("2.23.133.8.3");
+  for (const bool critical : {false, true}) {
+    EXPECT_TRUE(certified(emulator::der_sequence({attestation}), critical));
+    EXPECT_TRUE(certified(emulator::der_sequence({server, attestation}), critical));
+    EXPECT_TRUE(certified(emulator::der_sequence({emulator::der_oid("2.5.29.37.0")}), critical));
+    EXPECT_FALSE(certified(emulator::der_sequence({server}), critical));
+    EXPECT_EQ(failed(), "ak.certificate.chain");
+    EXPECT_FALSE(certified(emulator::der_sequence({}), critical));
+    EXPECT_FALSE(certified(attestation, critical)) << "no list";
+  }
 }
 
 TEST_F(AkCertificateTest, WithoutCertificateOrRootsNothingIsCertifiedAndNothingRefused) {
