@@ -23,13 +23,18 @@ constexpr std::uint32_t kTagAael = 0x4141454c;
 // UEFI 2.10, section 10.3: media device path, file path; end of the entire path.
 constexpr std::uint8_t kMedia = 4, kFilePath = 4, kEnd = 0x7f, kEndEntire = 0xff;
 
-// Without trailing NULs; nothing unless it is UTF-8.
+// Without trailing NULs, and as far as it is UTF-8; nothing when it does not begin so.
 Json text_of(BytesView bytes) {
   std::string_view text = as_text(bytes);
   while (text.ends_with('\0')) text.remove_suffix(1);
   if (text.size() > kMaxText) text = text.substr(0, kMaxText);
-  while (!text.empty() && !is_utf8(text)) text.remove_suffix(1);
-  return text.empty() ? Json() : Json(text);
+  std::size_t good = 0;
+  while (good < text.size()) {
+    const std::size_t length = utf8_sequence_length(text.substr(good));
+    if (length == 0) break;
+    good += length;
+  }
+  return good == 0 ? Json() : Json(text.substr(0, good));
 }
 
 // UCS-2, little endian, to a NUL or the end. What is no character becomes '?'.

@@ -71,6 +71,12 @@ void add_brought(const tee::Evidence& evidence, snp::TrustMaterial& material) {
   std::ranges::move(brought->crls, std::back_inserter(material.crls));
 }
 
+// Where it was looked for stands in the record, and is not for the guest, who is told the message.
+std::unexpected<Error> not_had(const Error& error) {
+  return fail(Error(error.code(), "verify evidence: what vouches for this platform cannot be had")
+                  .with_context(error.to_string()));
+}
+
 std::optional<Bytes> resized(const std::optional<Bytes>& bytes, std::size_t size) {
   if (!bytes) return std::nullopt;
   return padded(*bytes, size);
@@ -116,9 +122,10 @@ Result<snp::TrustMaterial> EvidenceVerifier::snp_material(const tee::Evidence& e
   if (!report || !table) return material;
   snp::TrustMaterial known = material;
   add_brought(evidence, known);
-  COFFER_TRY(auto more, source_->snp(*report, known, config_.snp_require_crl, time));
-  std::ranges::move(more.certificates, std::back_inserter(material.certificates));
-  std::ranges::move(more.crls, std::back_inserter(material.crls));
+  auto more = source_->snp(*report, known, config_.snp_require_crl, time);
+  if (!more) return not_had(more.error());
+  std::ranges::move(more->certificates, std::back_inserter(material.certificates));
+  std::ranges::move(more->crls, std::back_inserter(material.crls));
   return material;
 }
 
@@ -151,8 +158,9 @@ Result<tee::Verdict> EvidenceVerifier::tdx_verdict(const tee::Evidence& evidence
                                                    const std::optional<Bytes>& bound,
                                                    tee::UnixTime time) const {
   tdx::Expectations want;
+  // MIGRATABLE is no such thing: whoever is bound as its migration TD reads the guest, and a TD 1.0
+  // body does not even say who that is.
   want.allow_debug = true;
-  want.allow_migratable = true;
   want.allow_perfmon = true;
   want.allow_pks = true;
   want.allow_key_locker = true;
@@ -169,7 +177,9 @@ Result<tee::Verdict> EvidenceVerifier::tdx_verdict(const tee::Evidence& evidence
   const tdx::CollateralSet* collateral = given == config_.tdx.end() ? nullptr : &given->second;
   std::shared_ptr<const tdx::CollateralSet> fetched;  // shared: with the source's cache
   if (collateral == nullptr && source_ != nullptr) {
-    COFFER_TRY(fetched, source_->tdx(platform.fmspc, platform.ca, time));
+    auto had = source_->tdx(platform.fmspc, platform.ca, time);
+    if (!had) return not_had(had.error());
+    fetched = *std::move(had);
     collateral = fetched.get();
   }
   if (collateral == nullptr) {

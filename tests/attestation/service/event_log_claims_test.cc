@@ -57,6 +57,22 @@ TEST(EventDetails, ALoadedImageHasTheFileThatTheDefaultPolicyLooksFor) {
   EXPECT_EQ(got["device_paths"][0], "Path(4,3," + to_hex(Bytes(16, 0xab)) + ")");
 }
 
+TEST(EventDetails, ATextIsAsMuchOfTheDataAsIsUtf8) {
+  const auto text = [](std::string_view data) {
+    return details(eventlog::kEvAction, to_bytes(data))["string"];
+  };
+  EXPECT_EQ(text("ab\xff"
+                 "cd")
+                .get<std::string>(),
+            "ab");
+  EXPECT_TRUE(text("\xff"
+                   "ab")
+                  .is_null());
+  EXPECT_TRUE(text(std::string_view("\0\0", 2)).is_null());
+  // Of a character that does not fit its first part is not there either.
+  EXPECT_EQ(text(std::string(4095, 'a') + "\xc3\xa9").get<std::string>(), std::string(4095, 'a'));
+}
+
 TEST(EventDetails, ATaggedEventHasItsText) {
   using namespace std::string_view_literals;
   EXPECT_EQ(details(eventlog::kEvEventTag,

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <tuple>
 
 #include "attestation/evidence/evidence.h"
 #include "tee/emulator/snp_pki.h"
+#include "tee/emulator/tdx_pki.h"
 #include "tee/sev-snp/verify.h"
+#include "tee/x509_bundle.h"
 
 namespace coffer::appraisal {
 namespace {
@@ -99,6 +102,79 @@ TEST(EvidenceVerifier, AuthenticatesARememberedChainAnewOnceItsTimeIsOver) {
   const auto end = amd().spec().not_after;
   EXPECT_TRUE(verdict_of(mine, evidence, end).verified());
   EXPECT_FALSE(verdict_of(mine, evidence, end + 1).verified());
+}
+
+const emulator::FakeIntel& intel() {
+  static const auto kIntel = *emulator::FakeIntel::make(
+      {.not_before = kNow - kDay, .not_after = kNow + kDay, .platform = {}});
+  return kIntel;
+}
+
+tee::Verdict verdict_of(const emulator::QuoteSpec& spec) {
+  TrustConfig config;
+  const auto roots = tee::parse_x509_bundle(as_bytes(intel().root_pem()), "root");
+  config.tdx.emplace(
+      to_hex(intel().spec().platform.fmspc),
+      tdx::CollateralSet::prepare(*intel().collateral(), tdx::TrustAnchors(roots->certificates)));
+  const Json evidence = *evidence::make_tdx(
+      {.tee = "tdx", .report = *intel().quote(spec), .auxiliary = {}, .manifest = {}});
+  const auto verified = EvidenceVerifier(std::move(config))
+                            .verify({.tee = protocol::Tee::kTdx,
+                                     .evidence = evidence,
+                                     .report_data = std::nullopt,
+                                     .init_data_digest = std::nullopt},
+                                    kNow);
+  EXPECT_TRUE(verified) << verified.error().to_string();
+  return verified->verdict;
+}
+
+// What a claim shows, policies decide. Of a migration TD a TD 1.0 body has no claim.
+TEST(EvidenceVerifier, RefusesATdThatMayMigrateAndLeavesADebuggedOneToPolicies) {
+  auto spec = intel().quote_spec();
+  EXPECT_EQ(failures(verdict_of(spec)), Names{});
+  spec.td.td_attributes[0] |= 0x01;  // DEBUG
+  EXPECT_EQ(failures(verdict_of(spec)), Names{});
+  spec = intel().quote_spec();
+  spec.td.td_attributes[3] |= 0x20;  // MIGRATABLE
+  EXPECT_EQ(failures(verdict_of(spec)), Names{"td.migratable"});
+}
+
+class Failing final : public EndorsementSource {
+ public:
+  Result<snp::TrustMaterial> snp(const snp::Report& /*report*/, const snp::TrustMaterial& /*known*/,
+                                 bool /*require_crl*/, tee::UnixTime /*time*/) override {
+    return fail(Code::kNotFound, "get 'https://cache.internal/vcek': status 404");
+  }
+  Result<std::shared_ptr<const tdx::CollateralSet>> tdx(const std::string& /*fmspc*/,
+                                                        const std::string& /*ca*/,
+                                                        tee::UnixTime /*time*/) override {
+    return fail(Code::kFailedPrecondition, "use the collateral of 'https://cache.internal'");
+  }
+};
+
+// A refusal's message goes to the guest, the whole of the error into the record.
+TEST(EvidenceVerifier, WhereEndorsementsAreFetchedFromIsNotInTheMessage) {
+  Failing source;
+  const EvidenceVerifier verifier({}, &source);
+  const Json snp = evidence_of(amd().report(), {});
+  const Json tdx = *evidence::make_tdx({.tee = "tdx",
+                                        .report = *intel().quote(intel().quote_spec()),
+                                        .auxiliary = {},
+                                        .manifest = {}});
+  for (const auto& [tee, evidence, code] :
+       {std::tuple(protocol::Tee::kSnp, snp, Code::kNotFound),
+        std::tuple(protocol::Tee::kTdx, tdx, Code::kFailedPrecondition)}) {
+    const auto verified = verifier.verify({.tee = tee,
+                                           .evidence = evidence,
+                                           .report_data = std::nullopt,
+                                           .init_data_digest = std::nullopt},
+                                          kNow);
+    ASSERT_FALSE(verified);
+    EXPECT_EQ(verified.error().code(), code);
+    EXPECT_EQ(verified.error().message().find("internal"), std::string::npos)
+        << verified.error().message();
+    EXPECT_NE(verified.error().to_string().find("cache.internal"), std::string::npos);
+  }
 }
 
 TEST(EndorsementCache, KeepsWhatIsTrustedForAWhileAndUpToItsCapacity) {
