@@ -18,6 +18,8 @@ using store::UnixTime;
 constexpr std::string_view kSpace = "endorsement";
 constexpr UnixTime kFirstBackOff = 30;
 constexpr UnixTime kMaxBackOff = 3600;
+// Whoever asks for many documents may have a source answer 429: not an hour for everybody.
+constexpr UnixTime kMaxSourceBackOff = 300;
 constexpr UnixTime kMinute = 60;
 constexpr std::size_t kMaxFailures = 1024;
 constexpr std::size_t kMaxBody = std::size_t{4} << 20U;
@@ -102,13 +104,13 @@ struct Fetcher::State {
     return true;
   }
 
-  void note(const std::string& name, const Error& error, UnixTime now) {
+  void note(const std::string& name, const Error& error, UnixTime now, UnixTime most) {
     if (failures.size() >= kMaxFailures && !failures.contains(name)) {
       std::erase_if(failures, [&](const auto& entry) { return now >= entry.second.until; });
       if (failures.size() >= kMaxFailures) failures.erase(failures.begin());
     }
     Failure& failure = failures[name];
-    failure.pause = std::clamp(2 * failure.pause, kFirstBackOff, kMaxBackOff);
+    failure.pause = std::clamp(2 * failure.pause, kFirstBackOff, most);
     failure.until = now + failure.pause;
     failure.error = error;
   }
@@ -136,9 +138,9 @@ struct Fetcher::State {
       failures.erase(key);
       failures.erase(source_name);
     } else if (is_sources(outcome.error())) {
-      note(source_name, outcome.error(), now);
+      note(source_name, outcome.error(), now, kMaxSourceBackOff);
     } else {
-      note(key, outcome.error(), now);
+      note(key, outcome.error(), now, kMaxBackOff);
     }
   }
 

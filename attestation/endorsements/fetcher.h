@@ -54,7 +54,8 @@ class Fetcher {
   // newer one can be had. `source` names where it comes from, for all of its documents: when it
   // cannot be reached, none is asked for. Blocks for as long as the fetch takes. kUnavailable when
   // it cannot be had now, with the reason; other errors are Make's, and are told again, without
-  // another fetch, until a back-off (30 s, doubled with each failure, at most an hour) is over.
+  // another fetch, until a back-off (30 s, doubled with each failure, at most an hour; of a source
+  // that cannot be asked at most five minutes, as strangers can bring that about) is over.
   [[nodiscard]] Result<Bytes> get(const std::string& source, const std::string& key,
                                   store::UnixTime fresh_for, const Make& make);
 

@@ -90,7 +90,7 @@ Result<Bytes> Kds::vcek(const Wanted& wanted, snp::TrustMaterial& material) {
     COFFER_TRY(auto leaf, tee::Certificate::from_der(der));
     COFFER_TRY_VOID(check_leaf(leaf, wanted.report, wanted.product));
     if (snp::authenticate(leaf, material, false, wanted.time).trusted()) return leaf;
-    COFFER_TRY(const Bytes above, chain(wanted));
+    COFFER_TRY(const Bytes above, chain(wanted, leaf, material));
     COFFER_TRY(auto bundle, tee::parse_x509_bundle(above, "the KDS's certificate chain"));
     std::ranges::move(bundle.certificates, std::back_inserter(material.certificates));
     COFFER_TRY_VOID(check_trusted(snp::authenticate(leaf, material, false, wanted.time)));
@@ -114,18 +114,24 @@ Result<Bytes> Kds::vcek(const Wanted& wanted, snp::TrustMaterial& material) {
   return der;
 }
 
-// Not authenticated by itself: whatever chains through it is.
-Result<Bytes> Kds::chain(const Wanted& wanted) {
+// It is what `leaf` chains through, or it is not kept: a wrong one would stand in everybody's way
+// for as long as it counts as fresh.
+Result<Bytes> Kds::chain(const Wanted& wanted, const tee::Certificate& leaf,
+                         const snp::TrustMaterial& material) {
   const std::string path = wanted.prefix() + "cert_chain";
   return fetcher_.get(base_, "kds" + path, kChainFresh, [&](const Get& get) -> Result<Document> {
     COFFER_TRY(const auto reply, get_document(get, base_ + path));
-    COFFER_TRY(const auto bundle, tee::parse_x509_bundle(as_bytes(reply.body), base_ + path));
-    Document out{.bytes = to_bytes(reply.body), .good_until = wanted.time + 2 * kChainFresh};
+    COFFER_TRY(auto bundle, tee::parse_x509_bundle(as_bytes(reply.body), base_ + path));
     if (bundle.certificates.empty()) {
       return fail(Code::kFailedPrecondition,
                   fmt::format("use '{}{}': no certificate", base_, path));
     }
-    return out;
+    snp::TrustMaterial with = material;
+    std::ranges::move(bundle.certificates, std::back_inserter(with.certificates));
+    if (auto status = check_trusted(snp::authenticate(leaf, with, false, wanted.time)); !status) {
+      return fail(std::move(status).error().with_context(fmt::format("use '{}{}'", base_, path)));
+    }
+    return Document{.bytes = to_bytes(reply.body), .good_until = wanted.time + 2 * kChainFresh};
   });
 }
 

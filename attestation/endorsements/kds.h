@@ -30,7 +30,8 @@ class Kds {
  private:
   struct Wanted;
   [[nodiscard]] Result<Bytes> vcek(const Wanted& wanted, snp::TrustMaterial& material);
-  [[nodiscard]] Result<Bytes> chain(const Wanted& wanted);
+  [[nodiscard]] Result<Bytes> chain(const Wanted& wanted, const tee::Certificate& leaf,
+                                    const snp::TrustMaterial& material);
   [[nodiscard]] Result<Bytes> crl(const Wanted& wanted, const tee::Certificate& leaf,
                                   const snp::TrustMaterial& material);
 

@@ -158,6 +158,16 @@ TEST_F(FetcherTest, ASourceThatHasTooMuchToDoIsLeftAlone) {
   EXPECT_EQ(text(get(service)), "document");
 }
 
+// Strangers can have it answer so: for a document the pause grows to an hour.
+TEST_F(FetcherTest, ASourceIsLeftAloneForFiveMinutesAtMost) {
+  LocalService service([](const std::string&) { return Answer{.status = 429}; });
+  for (std::size_t asked = 1; asked <= 10; ++asked) {
+    EXPECT_FALSE(get(service));
+    EXPECT_EQ(service.count("/a"), asked);
+    now_ += 300;
+  }
+}
+
 TEST_F(FetcherTest, WhatIsNotAuthenticIsNotKept) {
   std::string body = "forged";
   LocalService service([&](const std::string&) { return Answer{.status = 200, .body = body}; });

@@ -107,6 +107,7 @@ TEST_F(KdsTest, AListThatRevokesIsAGoodList) {
 }
 
 TEST_F(KdsTest, WhatDoesNotChainIsRefusedAndNotKept) {
+  amd(true);  // which takes seconds, and nobody waits for it yet
   bool forge = true;
   LocalService service([&](const std::string& target) { return answer(target, amd(forge)); });
   const auto material = ask(service);
@@ -114,7 +115,26 @@ TEST_F(KdsTest, WhatDoesNotChainIsRefusedAndNotKept) {
   EXPECT_EQ(material.error().code(), Code::kFailedPrecondition) << material.error().to_string();
   EXPECT_NE(material.error().to_string().find("chain."), std::string::npos)
       << material.error().to_string();
-  EXPECT_EQ(*store_->count("endorsement"), 1U) << "the chain, which nothing is believed for";
+  EXPECT_EQ(*store_->count("endorsement"), 0U);
+}
+
+// As by somebody on the way to a cache that speaks plain HTTP, once.
+TEST_F(KdsTest, AWrongChainIsNotKeptForThoseWhoComeLater) {
+  amd(true);
+  bool forge = true;
+  LocalService service([&](const std::string& target) {
+    return answer(target, amd(forge && target.ends_with("cert_chain")));
+  });
+  const auto material = ask(service);
+  ASSERT_FALSE(material);
+  EXPECT_NE(material.error().to_string().find("cert_chain"), std::string::npos)
+      << material.error().to_string();
+  EXPECT_EQ(*store_->count("endorsement"), 0U);
+  forge = false;
+  now_ += 3600;
+  const auto later = ask(service);
+  ASSERT_TRUE(later) << later.error().to_string();
+  EXPECT_EQ(later->certificates.size(), 3U);
 }
 
 TEST_F(KdsTest, AnotherChipsOrTcbsLeafIsRefused) {
