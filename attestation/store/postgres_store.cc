@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
+#include <array>
 #include <bitset>
 
 #include "attestation/store/sql_store.h"
@@ -183,8 +184,18 @@ class PostgresConnection final : public Connection {
   Durable durable_ = Durable::kYes;
 };
 
+// What `where` does not say for itself: without limits a database that neither answers nor refuses
+// holds a thread for minutes, and soon all of them.
+PGconn* open_connection(const std::string& where) {
+  constexpr int kExpandName = 1;
+  const std::array<const char*, 4> keywords = {"connect_timeout", "tcp_user_timeout", "dbname",
+                                               nullptr};
+  const std::array<const char*, 4> values = {"5", "15000", where.c_str(), nullptr};
+  return PQconnectdbParams(keywords.data(), values.data(), kExpandName);
+}
+
 Result<std::unique_ptr<PostgresConnection>> connect(const std::string& where) {
-  ConnectionPtr connection(PQconnectdb(where.c_str()));
+  ConnectionPtr connection(open_connection(where));
   if (connection == nullptr || PQstatus(connection.get()) != CONNECTION_OK) {
     return fail(Code::kUnavailable,
                 "connect to the store: " + one_line(PQerrorMessage(connection.get())));

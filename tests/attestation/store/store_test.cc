@@ -2,8 +2,11 @@
 
 #include "attestation/store/store.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -292,6 +295,22 @@ TEST(OpenStore, RefusesWhatNamesNoStore) {
   const auto missing = open_store("sqlite:/nonexistent/folder/x.db");
   ASSERT_FALSE(missing);
   EXPECT_NE(missing.error().to_string().find("/nonexistent/folder/x.db"), std::string::npos);
+}
+
+TEST(OpenStore, ADatabaseThatNeitherAnswersNorRefusesIsUnavailable) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(listener, 1), 0);
+  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const auto opened =
+      open_store("postgresql://u@127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/x");
+  ::close(listener);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code(), Code::kUnavailable) << opened.error().to_string();
 }
 
 TEST(OpenStore, ASqliteStoreIsPrivate) {
