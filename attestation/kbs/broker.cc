@@ -50,6 +50,15 @@ HttpReply error_reply(std::string_view variant, const Error& error) {
   return error_reply(status_of(error.code()), variant, error.to_string());
 }
 
+HttpReply guest_reply(std::string_view variant, const Error& error) {
+  HttpReply reply = error_reply(variant, error);
+  if (reply.status < 500) return reply;
+  reply.body = protocol::serialise(protocol::make_error(
+      variant, reply.status == 503 ? "the broker cannot do this now: try again (its log says why)"
+                                   : "the broker failed at this (its log says why)"));
+  return reply;
+}
+
 HttpReply json_reply(const nlohmann::json& json) {
   return {.status = 200, .body = dump_json(json)};
 }

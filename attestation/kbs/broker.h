@@ -71,6 +71,9 @@ class Broker {
                                     std::string attestation_id = {});
 // The status follows from the code.
 [[nodiscard]] HttpReply error_reply(std::string_view variant, const Error& error);
+// As above, but what went wrong inside (5xx) only the log says: hosts, files and rules of a policy
+// are not for guests.
+[[nodiscard]] HttpReply guest_reply(std::string_view variant, const Error& error);
 [[nodiscard]] HttpReply json_reply(const nlohmann::json& json);
 
 }  // namespace coffer::kbs

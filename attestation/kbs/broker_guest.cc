@@ -101,7 +101,7 @@ HttpReply Broker::attest(const HttpRequest& request) {
                        "attest: the runtime data's nonce is not the one of this session");
   }
   const auto spent = parts_.sessions.token(*session);
-  if (!spent) return error_reply("AttestationError", spent.error());
+  if (!spent) return guest_reply("AttestationError", spent.error());
   if (*spent) {
     return error_reply(401, "AttestationError",
                        "attest: this challenge was answered before (a replay?): a challenge is "
@@ -141,7 +141,7 @@ HttpReply Broker::evaluate(const Session& session, protocol::Attestation message
   const auto outcome = parts_.service.attest(presented, parts_.policy_id, parts_.clock());
   if (!outcome) {
     parts_.metrics.count("kbs_attestation_errors_total");
-    return error_reply("AttestationError", outcome.error());
+    return guest_reply("AttestationError", outcome.error());
   }
   if (outcome->token.empty()) {
     // The challenge is not spent: to answer it again is to be refused again.
@@ -150,7 +150,7 @@ HttpReply Broker::evaluate(const Session& session, protocol::Attestation message
         fmt::format("attestation {} refused: {}", outcome->id, outcome->reason), outcome->id));
   }
   const auto spent = parts_.sessions.spend(session, outcome->token, parts_.clock());
-  if (!spent) return error_reply("AttestationError", spent.error());
+  if (!spent) return guest_reply("AttestationError", spent.error());
   if (!*spent) {
     return refused(error_reply(401, "AttestationError",
                                "attest: this challenge was answered before (a replay?)",
@@ -182,7 +182,7 @@ Result<std::string> Broker::token_of(const HttpRequest& request) {
 
 HttpReply Broker::get_resource(const HttpRequest& request, const Segments& segments) {
   const auto token = token_of(request);
-  if (!token) return error_reply("TokenNotFound", token.error());
+  if (!token) return guest_reply("TokenNotFound", token.error());
   const auto claims = parts_.signer.verify(*token, parts_.clock());
   if (!claims) {
     return error_reply(401, "TokenVerifierError", claims.error().to_string());
@@ -199,7 +199,7 @@ HttpReply Broker::get_resource(const HttpRequest& request, const Segments& segme
   parts_.metrics.count("kbs_policy_evaluations_total");
   if (!decision) {
     parts_.metrics.count("kbs_policy_errors_total");
-    return error_reply(500, "PolicyEngineError", decision.error().to_string());
+    return guest_reply("PolicyEngineError", Error(Code::kInternal, decision.error().to_string()));
   }
   const auto id = attestation_of(*claims);
   const Json entry = {{"time", tee::format_rfc3339(parts_.clock())},
@@ -207,7 +207,7 @@ HttpReply Broker::get_resource(const HttpRequest& request, const Segments& segme
                       {"allowed", decision->allowed},
                       {"reason", decision->reason}};
   if (const auto kept = parts_.records.add_resource(id, entry, parts_.clock()); !kept) {
-    return error_reply("PluginInternalError", kept.error());
+    return guest_reply("PluginInternalError", kept.error());
   }
   if (decision->allowed) {
     parts_.metrics.count("kbs_policy_approvals_total");
@@ -221,7 +221,7 @@ HttpReply Broker::get_resource(const HttpRequest& request, const Segments& segme
 
 HttpReply Broker::release(const Json& claims, const std::string& path) {
   auto entry = parts_.store.get(kResources, path);
-  if (!entry) return error_reply("PluginInternalError", entry.error());
+  if (!entry) return guest_reply("PluginInternalError", entry.error());
   if (!*entry) {
     return error_reply(404, "PluginInternalError",
                        fmt::format("get resource '{}': there is none", path));

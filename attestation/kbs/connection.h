@@ -3,11 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -21,7 +23,15 @@ namespace coffer::kbs {
 // What all connections of a server have in common.
 struct Shared {
   Shared(ServerSettings from, Server::Handler to)
-      : settings(std::move(from)), handler(std::move(to)), bodies(settings.body_memory) {}
+      : settings(std::move(from)),
+        handler(std::move(to)),
+        bodies(settings.body_memory, share_of(settings)) {}
+  // A quarter, as of connections: who only says that he will send takes nothing from the others.
+  // Where all come from one address, behind a load balancer, it is whole.
+  static std::size_t share_of(const ServerSettings& settings) {
+    if (settings.max_connections_per_address == 0) return settings.body_memory;
+    return std::max(settings.body_memory / 4, settings.max_body);
+  }
   const ServerSettings settings;
   const Server::Handler handler;
   MemoryBudget bodies;
@@ -92,14 +102,15 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
 
   void read_body() {
     // Boost 1.81 asserts something of a chunk's header that whoever sends it can make untrue, and
-    // no client of the protocol sends chunks.
-    if (parser_->chunked()) {
+    // no client of the protocol sends chunks. Another coding Boost takes for none at all: what a
+    // proxy had sent as a body would be the next request, in somebody else's name.
+    if (parser_->get().count(boost::beast::http::field::transfer_encoding) != 0) {
       return write(refusal(411, "a chunked body is not taken: send Content-Length"), false);
     }
     const auto length = parser_->content_length();
     const auto most = static_cast<std::size_t>(length.value_or(0));
     if (most > kSmallBody) {
-      auto memory = shared_->bodies.take(most);
+      auto memory = shared_->bodies.take(most, place_.network());
       if (!memory) {
         return write(refusal(503, "too many large requests at a time: try again"), false);
       }
@@ -129,7 +140,9 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
 
   void answer() {
     auto& message = parser_->get();
-    const bool keep = message.keep_alive();
+    // What HEAD is answered with has no body: who gets one all the same must not read on.
+    const bool head = message.method() == boost::beast::http::verb::head;
+    const bool keep = message.keep_alive() && !head;
     const auto text = [&](boost::beast::http::field field) {
       const auto at = message.find(field);
       return at == message.end() ? std::string() : std::string(at->value());
@@ -140,10 +153,21 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
     request.authorization = text(boost::beast::http::field::authorization);
     request.cookie = text(boost::beast::http::field::cookie);
     request.body = std::move(message.body());
-    auto reply = shared_->handler(request);
+    auto reply = answer_of(request);
     request = {};
     memory_ = {};
+    if (head) reply.body.clear();
     write(std::move(reply), keep);
+  }
+
+  // What nobody has foreseen, as memory that runs out, is the end of this request and of no other.
+  HttpReply answer_of(const HttpRequest& request) {
+    try {
+      return shared_->handler(request);
+    } catch (const std::exception& error) {
+      if (shared_->settings.on_thrown) shared_->settings.on_thrown(error.what());
+      return refusal(500, "the broker failed at this request");
+    }
   }
 
   static HttpReply refusal(unsigned status, std::string detail) {

@@ -18,7 +18,7 @@ ConnectionLimits::ConnectionLimits(std::size_t total, std::size_t per_address)
 
 std::optional<ConnectionLimits::Lease> ConnectionLimits::admit(const ip::address& address,
                                                                std::string_view& reason) {
-  Lease::Network network{};
+  Network network{};
   if (address.is_v4()) {
     network[0] = 4;
     std::ranges::copy(address.to_v4().to_bytes(), network.begin() + 1);
@@ -61,19 +61,25 @@ ConnectionLimits::Lease::~Lease() {
 }
 
 struct MemoryBudget::Lease::State {
+  std::size_t left, per_network;
   std::mutex mutex = {};
-  std::size_t left = 0;
+  std::map<Network, std::size_t> held = {};  // no entry is zero: as many as leases at most
 };
 
-MemoryBudget::MemoryBudget(std::size_t bytes) : state_(std::make_shared<Lease::State>()) {
-  state_->left = bytes;
-}
+MemoryBudget::MemoryBudget(std::size_t bytes, std::size_t per_network)
+    : state_(std::make_shared<Lease::State>(bytes, per_network)) {}
 
-std::optional<MemoryBudget::Lease> MemoryBudget::take(std::size_t bytes) {
+std::optional<MemoryBudget::Lease> MemoryBudget::take(std::size_t bytes, const Network& network) {
   const std::lock_guard lock(state_->mutex);
-  if (bytes > state_->left) return std::nullopt;
+  const auto at = state_->held.find(network);
+  const std::size_t mine = at == state_->held.end() ? 0 : at->second;
+  if (bytes == 0 || bytes > state_->left || mine > state_->per_network ||
+      bytes > state_->per_network - mine) {
+    return std::nullopt;
+  }
   state_->left -= bytes;
-  return Lease(state_, bytes);
+  state_->held[network] = mine + bytes;
+  return Lease(state_, bytes, network);
 }
 
 MemoryBudget::Lease& MemoryBudget::Lease::operator=(Lease&& other) noexcept {
@@ -81,6 +87,7 @@ MemoryBudget::Lease& MemoryBudget::Lease::operator=(Lease&& other) noexcept {
     release();
     state_ = std::move(other.state_);
     bytes_ = other.bytes_;
+    network_ = other.network_;
   }
   return *this;
 }
@@ -90,6 +97,9 @@ void MemoryBudget::Lease::release() {
   if (state == nullptr) return;
   const std::lock_guard lock(state->mutex);
   state->left += bytes_;
+  const auto at = state->held.find(network_);
+  at->second -= bytes_;
+  if (at->second == 0) state->held.erase(at);
 }
 
 }  // namespace coffer::kbs

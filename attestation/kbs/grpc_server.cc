@@ -1,9 +1,11 @@
 #include "attestation/kbs/grpc_server.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
 
+#include <array>
 #include <chrono>
 
 #include "rpc/protos/attestation_service.grpc.pb.h"
@@ -140,8 +142,12 @@ Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcSettings& settin
 }
 
 bool is_loopback(std::string_view socket) {
-  const std::string_view host = socket.substr(0, socket.rfind(':'));
-  return host.starts_with("127.") || host == "[::1]" || host == "localhost";
+  const std::string host(socket.substr(0, socket.rfind(':')));
+  constexpr std::uint8_t kLoopback = 127;
+  std::array<std::uint8_t, 4> address{};
+  // Not by its first characters: "127.example.org" is a name.
+  if (::inet_pton(AF_INET, host.c_str(), address.data()) == 1) return address[0] == kLoopback;
+  return host == "[::1]" || host == "localhost";
 }
 
 }  // namespace coffer::kbs

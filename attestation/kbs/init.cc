@@ -157,7 +157,9 @@ Status init(const InitSettings& settings) {
   if (!is_shared(settings.store)) {
     COFFER_TRY_VOID(write_new(settings.folder / "token.key", token_pem, kSecret));
   }
-  return write_new(settings.folder / "coffer-kbs.toml", config_text(settings), kPublic);
+  // A database's address may have its password in it.
+  return write_new(settings.folder / "coffer-kbs.toml", config_text(settings),
+                   is_shared(settings.store) ? kSecret : kPublic);
 }
 
 }  // namespace coffer::kbs

@@ -225,6 +225,9 @@ int serve(const std::string& file) {
     service->metrics->count("kbs_connections_refused_total",
                             fmt::format("{{limit=\"{}\"}}", reason));
   };
+  settings->on_thrown = [&](std::string_view what) {
+    journal.say(LogLevel::kError, "a request failed unforeseen", what);
+  };
   const auto handler = [&](const HttpRequest& request) {
     const auto start = std::chrono::steady_clock::now();
     HttpReply reply = service->broker->handle(request);

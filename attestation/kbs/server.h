@@ -23,7 +23,8 @@ struct ServerSettings {
   // counts by its first 64 bits.
   std::size_t max_connections = 4096;
   std::size_t max_connections_per_address = 1024;
-  // Of all bodies over 64 KiB that are being read: who would go over it is told 503.
+  // Of all bodies over 64 KiB that are being read: who would go over it is told 503, and so is who
+  // would go over a quarter of it by himself (unless connections of an address have no limit).
   std::size_t body_memory = std::size_t{256} << 20U;
   // Each phase has its own time, after which the connection is closed: the TLS handshake, a
   // request's head from its first byte, its body, the reply, and idling in between.
@@ -33,6 +34,8 @@ struct ServerSettings {
   std::chrono::milliseconds idle_timeout = std::chrono::seconds(30);
   // Called for each connection that was closed at a limit: "total" or "address". From any thread.
   std::function<void(std::string_view reason)> on_refused = nullptr;
+  // Called when the handler has thrown, and its peer gets a 500. From any thread.
+  std::function<void(std::string_view what)> on_thrown = nullptr;
 };
 
 class Server {

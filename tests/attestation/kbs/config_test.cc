@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "attestation/kbs/init.h"
 #include "base/fd.h"
 
 namespace coffer::kbs {
@@ -73,6 +76,19 @@ TEST(KbsConfig, RefusesWithFileLineAndKey) {
     EXPECT_NE(got.error().to_string().find(c.want), std::string::npos) << c.text << "\n"
                                                                        << got.error().to_string();
   }
+}
+
+TEST(Init, AConfigurationWithADatabasesPasswordIsItsOwnersOnly) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(::testing::TempDir()) / "coffer-kbs-init-mode";
+  for (const bool shared : {false, true}) {
+    fs::remove_all(folder);
+    ASSERT_TRUE(init({.folder = folder, .store = shared ? "postgresql://kbs:secret@db/kbs" : ""}));
+    const auto others = fs::perms::group_all | fs::perms::others_all;
+    const auto mode = fs::status(folder / "coffer-kbs.toml").permissions();
+    EXPECT_EQ((mode & others) == fs::perms::none, shared);
+  }
+  fs::remove_all(folder);
 }
 
 }  // namespace

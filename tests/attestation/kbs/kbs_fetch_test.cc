@@ -64,6 +64,8 @@ TEST(KbsFetch, AServiceThatCannotBeReachedIsNoRefusal) {
   const auto token = attest(*kbs, source);
   ASSERT_FALSE(token);
   EXPECT_NE(token.error().to_string().find("503"), std::string::npos) << token.error().to_string();
+  EXPECT_EQ(token.error().to_string().find(service->url()), std::string::npos)
+      << "where the broker fetches from is not a guest's to know: " << token.error().to_string();
   source.bare = false;
   EXPECT_TRUE(attest(*kbs, source)) << "nothing is fetched for a guest that brings them";
 }

@@ -283,6 +283,18 @@ TEST_F(Wire, ARefusedGuestLearnsWhyAndUnderWhichNumber) {
   EXPECT_THAT(reply.body, MatchesRegex(R"(.*,"attestation-id":"[0-9a-f]{24}"\})"));
 }
 
+TEST_F(Wire, WhatGoesWrongInsideAGuestIsNotTold) {
+  ASSERT_EQ(kbs_->set_resource_policy("package policy\nimport rego.v1\n"
+                                      "allow := \"secret rule\" if input.iss\n"
+                                      "allow := \"another rule\" if input.iss\n")
+                .status,
+            200);
+  const auto key = *jose::PrivateKey::generate(jose::KeyType::kEcP256);
+  const auto reply = send(*kbs_, "GET /kbs/v0/resource/default/key/1", session(key));
+  expect_error(reply, "500 Internal Server Error", "PolicyEngineError", "its log says why");
+  EXPECT_EQ(reply.body.find("rego"), std::string::npos) << reply.body;
+}
+
 TEST_F(Wire, HealthIsEmptyAndMetricsAreText) {
   const auto health = send(*kbs_, "GET /healthz");
   EXPECT_EQ(health.status, "HTTP/1.1 200 OK");

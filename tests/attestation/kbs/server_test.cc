@@ -2,6 +2,7 @@
 
 #include "attestation/kbs/server.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -13,6 +14,7 @@
 #include <thread>
 
 #include "attestation/kbs/connection_limits.h"
+#include "attestation/kbs/grpc_server.h"
 #include "attestation/kbs/journal.h"
 
 namespace coffer::kbs {
@@ -31,14 +33,16 @@ class ServerTest : public ::testing::Test {
         std::chrono::hours(1);
     return out;
   }
+  static HttpReply answer(const HttpRequest& request) {
+    if (request.target == "/throw") throw std::bad_alloc();
+    return {.body = request.method + " " + std::to_string(request.body.size())};
+  }
   void start(ServerSettings settings) {
     settings.on_refused = [this](std::string_view reason) {
       const std::lock_guard lock(mutex_);
       refused_.emplace_back(reason);
     };
-    auto server = Server::listen(std::move(settings), [](const HttpRequest& request) {
-      return HttpReply{.body = request.method + " " + std::to_string(request.body.size())};
-    });
+    auto server = Server::listen(std::move(settings), answer);
     ASSERT_TRUE(server) << server.error().to_string();
     server_ = *std::move(server);
     thread_ = std::thread([this] { server_->run(); });
@@ -151,6 +155,42 @@ TEST_F(ServerTest, AHeadThatIsTooLongIsRefused) {
 }
 
 // Of unknown size; and these bytes end a program that gives them to Boost 1.81.
+// A proxy in front may read the coding as chunked, and send on what another guest has written.
+TEST_F(ServerTest, WhateverCodingABodyHasItIsNotTheNextRequest) {
+  start(patient());
+  for (const char* coding : {"xchunked", "identity", "chunked, identity", "\tchunked,"}) {
+    auto socket = connect();
+    send(socket, fmt::format("POST /x HTTP/1.1\r\nTransfer-Encoding: {}\r\n\r\n{}", coding, kLast));
+    const std::string got = rest(socket);
+    EXPECT_NE(got.find("411"), std::string::npos) << got;
+    EXPECT_EQ(got.find("GET 0"), std::string::npos) << got;
+  }
+}
+
+TEST_F(ServerTest, WhatNobodyHasForeseenEndsOneRequestOnly) {
+  auto settings = patient();
+  settings.on_thrown = [this](std::string_view) {
+    const std::lock_guard lock(mutex_);
+    refused_.emplace_back("thrown");
+  };
+  start(std::move(settings));
+  auto socket = connect();
+  send(socket, "GET /throw HTTP/1.1\r\n\r\n" + std::string(kLast));
+  const std::string got = rest(socket);
+  EXPECT_NE(got.find("500 Internal Server Error"), std::string::npos) << got;
+  EXPECT_NE(got.find("GET 0"), std::string::npos) << got;
+  EXPECT_EQ(refused(), (std::vector<std::string>{"thrown"}));
+}
+
+TEST_F(ServerTest, HeadGetsNoBodyAndNoMoreReplies) {
+  start(patient());
+  auto socket = connect();
+  send(socket, "HEAD /x HTTP/1.1\r\n\r\n" + std::string(kLast));
+  const std::string got = rest(socket);
+  EXPECT_NE(got.find("Connection: close"), std::string::npos) << got;
+  EXPECT_TRUE(got.ends_with("\r\n\r\n")) << got;
+}
+
 TEST_F(ServerTest, AChunkedBodyIsRefused) {
   start(patient());
   auto socket = connect();
@@ -194,6 +234,53 @@ TEST_F(ServerTest, LargeBodiesShareABudgetAndSmallOnesDoNotNeedIt) {
             std::string::npos);
 }
 
+TEST(MemoryBudget, ANetworkHasItsShareOnly) {
+  MemoryBudget budget(100, 40);
+  const MemoryBudget::Network mine{4, 10}, other{4, 11}, third{4, 12};
+  auto held = budget.take(30, mine);
+  ASSERT_TRUE(held);
+  EXPECT_FALSE(budget.take(11, mine));
+  EXPECT_TRUE(budget.take(10, mine)) << "given back at once";
+  const auto theirs = budget.take(40, other);
+  EXPECT_TRUE(theirs);
+  EXPECT_FALSE(budget.take(31, third)) << "more than is left";
+  EXPECT_FALSE(budget.take(41, third));
+  EXPECT_TRUE(budget.take(30, third));
+  MemoryBudget::Lease moved = *std::move(held);
+  held.reset();
+  EXPECT_FALSE(budget.take(11, mine));
+  moved = {};
+  EXPECT_TRUE(budget.take(40, mine));
+}
+
+// Who announces bodies and sends none takes nothing from others.
+TEST_F(ServerTest, OneAddressHasAQuarterOfTheMemoryForBodies) {
+  auto settings = patient();
+  settings.max_body = std::size_t{1} << 20U;
+  settings.body_memory = std::size_t{8} << 20U;
+  settings.threads = 1;
+  start(std::move(settings));
+  std::vector<tcp::socket> announced;
+  for (int i = 0; i < 3; ++i) {
+    announced.push_back(connect());
+    send(announced.back(), "POST /x HTTP/1.1\r\nContent-Length: 1048576\r\n\r\n");
+  }
+  // Whichever the server has read last: the other two wait for their bodies.
+  std::string got;
+  std::array<std::array<char, 12>, 3> lines{};
+  for (std::size_t i = 0; i < announced.size(); ++i) {
+    asio::async_read(announced[i], asio::buffer(lines.at(i)),
+                     [&, i](boost::system::error_code error, std::size_t) {
+                       if (!error) got += std::string_view(lines.at(i).data(), lines.at(i).size());
+                     });
+  }
+  while (got.empty()) io_.run_one();
+  EXPECT_EQ(got, "HTTP/1.1 503");
+  for (auto& socket : announced) socket.close();
+  io_.run();
+  EXPECT_EQ(got, "HTTP/1.1 503");
+}
+
 TEST(ConnectionLimits, AnIpv6NetworkCountsAsOneAddress) {
   ConnectionLimits limits(10, 1);
   std::string_view reason;
@@ -209,6 +296,17 @@ TEST(ConnectionLimits, AnIpv6NetworkCountsAsOneAddress) {
   EXPECT_TRUE(b);
   EXPECT_FALSE(admit("::ffff:10.0.0.1")) << "the same, carried by IPv6";
   EXPECT_EQ(limits.active(), 2U) << "leases that went are given back";
+}
+
+// What it says yes to is served without TLS.
+TEST(GrpcServer, ANameThatBeginsLikeALoopbackAddressIsNone) {
+  for (const char* socket : {"127.0.0.1:1", "127.8.9.10:0", "[::1]:1", "localhost:1"}) {
+    EXPECT_TRUE(is_loopback(socket)) << socket;
+  }
+  for (const char* socket : {"0.0.0.0:1", "10.0.0.1:1", "[::]:1", "127.example.org:1", "127.1:1",
+                             "localhost.example.org:1", ":1", ""}) {
+    EXPECT_FALSE(is_loopback(socket)) << socket;
+  }
 }
 
 TEST(Journal, LeavesOutWhatNobodyCouldRead) {
