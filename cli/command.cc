@@ -51,8 +51,27 @@ const Command* match(std::span<const Command> commands, Args args, std::size_t& 
 
 }  // namespace
 
+std::string printable(std::string_view text) {
+  constexpr unsigned char kDelete = 0x7f;
+  constexpr unsigned char kC1Lead = 0xc2;  // in UTF-8, of U+0080 to U+009F
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0U;
+    if (byte == kC1Lead && next >= 0x80 && next < 0xa0) {
+      out += fmt::format("\\x{:02x}", next);
+      ++i;
+    } else if (byte == kDelete || (byte < ' ' && byte != '\n' && byte != '\t')) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
 int report(const Error& error) {
-  fmt::print(stderr, "coffer: {}\n", error.to_string());
+  fmt::print(stderr, "coffer: {}\n", printable(error.to_string()));
   return kExitError;
 }
 

@@ -26,7 +26,11 @@ struct Command {
   std::function<int(Args)> run;
 };
 
-// Prints "coffer: <error>" to stderr and returns kExitError.
+// For a terminal: control characters, which whoever wrote a piece of evidence may have put there,
+// are written as \x1b. Line feeds and tabs stay.
+[[nodiscard]] std::string printable(std::string_view text);
+
+// Prints "coffer: <error>", printable, to stderr and returns kExitError.
 int report(const Error& error);
 
 // Declares options and parses them: "--name value", "--name=value", "-n value", "--flag", "--".

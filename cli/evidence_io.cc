@@ -86,7 +86,7 @@ int print_verdict(const tee::Verdict& verdict, bool json) {
   if (json) {
     fmt::print("{}\n", dump(verdict.to_json(), 2));
   } else {
-    fmt::print("{}", verdict.to_table());
+    fmt::print("{}", printable(verdict.to_table()));
   }
   return verdict.verified() ? kExitOk : kExitNegative;
 }
@@ -99,7 +99,7 @@ void print_fields(const nlohmann::json& fields, bool json) {
   std::size_t width = 0;
   for (const auto& [name, value] : fields.items()) width = std::max(width, name.size());
   for (const auto& [name, value] : fields.items()) {
-    fmt::print("{:<{}}  {}\n", name, width, field_text(value));
+    fmt::print("{:<{}}  {}\n", printable(name), width, printable(field_text(value)));
   }
 }
 

@@ -89,7 +89,7 @@ int run_admin(Args args, std::string_view usage, std::string_view help,
   if (options.help_shown()) return kExitOk;
   const auto answer = act(admin);
   if (!answer) return report(answer.error());
-  if (!answer->empty()) fmt::print("{}\n", *answer);
+  if (!answer->empty()) fmt::print("{}\n", admin.json ? *answer : printable(*answer));
   return kExitOk;
 }
 

@@ -37,6 +37,16 @@ TEST_F(OptionsTest, RefusesWithTheReasonAndAHint) {
   EXPECT_EQ(parse({"--json=1"}).error().message(), "option '--json': takes no value");
 }
 
+TEST(Printable, LeavesATerminalNothingToObey) {
+  EXPECT_EQ(printable("a\tb\nc \xc3\xa9 \xe2\x82\xac"), "a\tb\nc \xc3\xa9 \xe2\x82\xac");
+  EXPECT_EQ(printable("\x1b]0;t\a"), "\\x1b]0;t\\x07");
+  EXPECT_EQ(printable("over\rwritten\x7f"), "over\\x0dwritten\\x7f");
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "2J"),
+            "\\x9b2J");
+  EXPECT_EQ(printable(std::string_view("\0\xc2", 2)), "\\x00\xc2");
+}
+
 TEST(Dispatch, PrefersTheLongerName) {
   std::string got;
   const std::vector<Command> commands = {

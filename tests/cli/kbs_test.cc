@@ -4,10 +4,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
 #include "base/fd.h"
+#include "cli/kbs_admin.h"
 #include "tests/attestation/client/trustee.h"
 
 namespace coffer::cli {
@@ -118,6 +120,21 @@ TEST_F(Kbs, ARefusalIsANegativeAnswerThatNamesItsCause) {
   EXPECT_EQ(outcome.out, "");
   EXPECT_NE(outcome.err.find("403 PolicyDeny: Access denied by policy"), std::string::npos)
       << outcome.err;
+}
+
+TEST_F(Kbs, WhatAStrangerPutIntoARecordIsNotObeyedByTheAdministratorsTerminal) {
+  FakeBroker broker([](const client::SeenRequest&) {
+    return client::http_reply(200,
+                              R"([{"id":"1","outcome":"refused","reason":"\u001b]0;x\u0007"}])");
+  });
+  const auto key = jose::PrivateKey::generate(jose::KeyType::kEd25519);
+  const auto commands = kbs_admin_commands();
+  const auto attestations = std::ranges::find(commands, "kbs attestations", &Command::name);
+  ASSERT_NE(attestations, commands.end());
+  const auto outcome = run(*attestations, {"--url", broker.url(), "--admin-key",
+                                           file("admin.key", key->to_pem().value())});
+  EXPECT_EQ(outcome.exit, kExitOk) << outcome.err;
+  EXPECT_NE(outcome.out.find(R"(\x1b]0;x\x07)"), std::string::npos) << outcome.out;
 }
 
 TEST_F(Kbs, TlsTakesACertificateOrAPin) {
