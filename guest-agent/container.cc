@@ -209,7 +209,9 @@ Status Container::resume() {
 }
 
 Task<Status> Container::update(const grpc::LinuxResources& wire) {
-  COFFER_CO_TRY(const auto resources, oci_resources(wire));
+  COFFER_CO_TRY(auto resources, oci_resources(wire));
+  // containerd sends the whole of them again, devices too.
+  resources.erase("devices");
   if (resources.empty()) co_return Status{};
   std::string text;
   try {

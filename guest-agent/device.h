@@ -60,6 +60,7 @@ class DeviceFinder {
 // The node numbers that the guest gave to a host's device.
 struct GuestDevice {
   std::string path;
+  std::string type;  // "b" or "c", as the guest's node is, whatever the host says
   unsigned major = 0;
   unsigned minor = 0;
 };

@@ -52,14 +52,18 @@ Task<Result<std::string>> find_node(DeviceFinder& finder, grpc::Device device) {
 Result<GuestDevice> numbers_of(const std::string& node) {
   struct stat info{};
   if (::stat(node.c_str(), &info) != 0) return fail_errno(errno, fmt::format("stat '{}'", node));
-  return GuestDevice{
-      .path = node, .major = ::gnu_dev_major(info.st_rdev), .minor = ::gnu_dev_minor(info.st_rdev)};
+  if (!S_ISBLK(info.st_mode) && !S_ISCHR(info.st_mode))
+    return fail(Code::kInvalidArgument, fmt::format("add device '{}': it is none", node));
+  return GuestDevice{.path = node,
+                     .type = S_ISBLK(info.st_mode) ? "b" : "c",
+                     .major = ::gnu_dev_major(info.st_rdev),
+                     .minor = ::gnu_dev_minor(info.st_rdev)};
 }
 
-void allow(grpc::LinuxResources& resources, const std::string& type, const GuestDevice& guest) {
+void allow(grpc::LinuxResources& resources, const GuestDevice& guest) {
   auto& rule = *resources.add_devices();
   rule.set_allow(true);
-  rule.set_type(type);
+  rule.set_type(guest.type);
   rule.set_major(guest.major);
   rule.set_minor(guest.minor);
   rule.set_access("rwm");
@@ -71,6 +75,7 @@ Task<Status> add_devices(DeviceFinder& finder, std::vector<grpc::Device> devices
                          grpc::Spec& spec) {
   std::set<std::string> seen;
   std::map<Numbers, GuestDevice> moved;
+  const int old_rules = spec.linux().resources().devices_size();
   for (const auto& device : devices) {
     COFFER_CO_TRY_VOID(check_device(device));
     if (!seen.insert(device.container_path()).second)
@@ -84,9 +89,10 @@ Task<Status> add_devices(DeviceFinder& finder, std::vector<grpc::Device> devices
       if (entry.path() != device.container_path()) continue;
       found = true;
       moved.emplace(Numbers{.major = entry.major(), .minor = entry.minor()}, guest);
+      entry.set_type(guest.type);
       entry.set_major(guest.major);
       entry.set_minor(guest.minor);
-      allow(*spec.mutable_linux()->mutable_resources(), entry.type(), guest);
+      allow(*spec.mutable_linux()->mutable_resources(), guest);
     }
     if (!found)
       co_return fail(Code::kInvalidArgument,
@@ -97,7 +103,6 @@ Task<Status> add_devices(DeviceFinder& finder, std::vector<grpc::Device> devices
   if (moved.empty()) co_return Status{};
   // Rules that speak of the host's numbers; those that were just added are the guest's already.
   auto& rules = *spec.mutable_linux()->mutable_resources()->mutable_devices();
-  const auto old_rules = rules.size() - static_cast<int>(moved.size());
   for (int i = 0; i < old_rules; ++i) {
     const auto at = moved.find(Numbers{.major = rules[i].major(), .minor = rules[i].minor()});
     if (at == moved.end()) continue;

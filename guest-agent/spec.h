@@ -25,7 +25,8 @@ namespace coffer::agent {
 [[nodiscard]] Result<nlohmann::json> oci_spec(const grpc::Spec& spec);
 [[nodiscard]] Result<nlohmann::json> oci_process(const grpc::Process& process);
 [[nodiscard]] Result<nlohmann::json> oci_linux(const grpc::Linux& linux_spec);
-// The form that `crun update --resources` takes.
+// The form that `crun update --resources` takes, and its device rules, which an update must leave
+// alone: crun would put them in the place of those that the container started with.
 [[nodiscard]] Result<nlohmann::json> oci_resources(const grpc::LinuxResources& resources);
 
 // "mnt" and "mount" both give "mount"; kInvalidArgument for a type nobody knows.

@@ -141,6 +141,16 @@ Result<json> seccomp(const grpc::LinuxSeccomp& wire) {
   return out;
 }
 
+// Without a single rule crun installs no filter at all, and whoever may make a node (CAP_MKNOD is
+// among the capabilities that containers get) opens every device of the guest: its disks, the
+// agent's own channel, the TEE. So all are refused first; crun itself adds /dev/null and the like.
+void refuse_devices_by_default(json& resources) {
+  auto rules = json::array({{{"allow", false}, {"access", "rwm"}}});
+  if (resources.contains("devices"))
+    for (auto& rule : resources["devices"]) rules.push_back(std::move(rule));
+  resources["devices"] = std::move(rules);
+}
+
 }  // namespace
 
 Result<std::string> oci_namespace_type(const std::string& wire) {
@@ -184,9 +194,8 @@ Result<json> oci_linux(const grpc::Linux& wire) {
   json out = json::object();
   if (wire.uidmappings_size() > 0) out["uidMappings"] = id_mappings(wire.uidmappings());
   if (wire.gidmappings_size() > 0) out["gidMappings"] = id_mappings(wire.gidmappings());
-  if (wire.has_resources()) {
-    COFFER_TRY(out["resources"], oci_resources(wire.resources()));
-  }
+  COFFER_TRY(out["resources"], oci_resources(wire.resources()));
+  refuse_devices_by_default(out["resources"]);
   if (!wire.cgroupspath().empty()) out["cgroupsPath"] = wire.cgroupspath();
   COFFER_TRY(out["namespaces"], namespaces(wire));
   COFFER_TRY(auto nodes, devices(wire));

@@ -268,6 +268,23 @@ TEST_F(Agent, RefusesNamesAndSpecsThatWouldLeaveTheSandbox) {
   EXPECT_EQ(client_->call<Empty>("CreateContainer", sysctl).error().code(), Code::kInvalidArgument);
 }
 
+TEST_F(Agent, OpensNoDeviceThatNoRuleAllows) {
+  fs::create_symlink("busybox", dir_ / "rootfs/bin/mknod");
+  // The kernel's log: a device that every host has, and that containers are not given.
+  auto request = spec("devices", {"sh", "-c",
+                                  "mknod /tmp/kmsg c 1 11 && : </tmp/kmsg && echo opened; "
+                                  "mknod /tmp/null c 1 3 && : </tmp/null && echo null"});
+  auto& capabilities = *request.mutable_oci()->mutable_process()->mutable_capabilities();
+  for (auto* list : {capabilities.mutable_bounding(), capabilities.mutable_effective(),
+                     capabilities.mutable_permitted()})
+    *list->Add() = "CAP_MKNOD";
+  create(request);
+  start("devices");
+  EXPECT_EQ(output("devices"), "null\n");
+  EXPECT_EQ(wait("devices"), 0);
+  EXPECT_TRUE(ok(remove("devices")));
+}
+
 TEST_F(Agent, RefusesASecondSandbox) {
   grpc::CreateSandboxRequest request;
   EXPECT_EQ(client_->call<Empty>("CreateSandbox", request).error().code(),

@@ -102,6 +102,23 @@ TEST(Spec, ReadsDeviceNumbersWithoutWideningThem) {
   EXPECT_EQ(out["devices"][3], json({{"allow", true}, {"type", "c"}}));
 }
 
+// crun filters devices only when there is a rule, and Kata's policy and shims leave none.
+TEST(Spec, RefusesEveryDeviceThatNoRuleAllows) {
+  const json refuse_all = {{"allow", false}, {"access", "rwm"}};
+  auto spec = minimal();
+  EXPECT_EQ((*oci_spec(spec))["linux"]["resources"]["devices"], json::array({refuse_all}));
+  auto& rule = *spec.mutable_linux()->mutable_resources()->add_devices();
+  rule.set_allow(true);
+  rule.set_type("c");
+  rule.set_major(10);
+  rule.set_minor(229);
+  rule.set_access("rwm");
+  const auto rules = (*oci_spec(spec))["linux"]["resources"]["devices"];
+  ASSERT_EQ(rules.size(), 2U);
+  EXPECT_EQ(rules[0], refuse_all) << "first, or it would take back what follows";
+  EXPECT_EQ(rules[1]["major"], 10);
+}
+
 TEST(Spec, KeepsHooksInTheirOwnLists) {
   auto spec = minimal();
   auto& hooks = *spec.mutable_hooks();
