@@ -49,7 +49,10 @@ std::string without_systemd(std::string_view path) {
 Result<Cgroup> Cgroup::at(const fs::path& root, std::string_view path) {
   std::string clean;
   Status bad;
-  for_each_piece(without_systemd(path), '/', [&](std::string_view piece) {
+  auto plain = without_systemd(path);
+  // Before the look at its pieces: "a:..:b" has three.
+  std::ranges::replace(plain, ':', '/');
+  for_each_piece(plain, '/', [&](std::string_view piece) {
     if (piece == "." || piece == ".." || piece.size() > 255 ||
         piece.find('\0') != std::string_view::npos)
       bad = fail(Code::kInvalidArgument, fmt::format("read cgroups path '{}': component '{}' is "
@@ -61,7 +64,6 @@ Result<Cgroup> Cgroup::at(const fs::path& root, std::string_view path) {
   COFFER_TRY_VOID(std::move(bad));
   if (clean.empty())
     return fail(Code::kInvalidArgument, "read cgroups path: empty, want a path below the root");
-  std::ranges::replace(clean, ':', '/');
   return Cgroup(root / clean.substr(1), clean);
 }
 

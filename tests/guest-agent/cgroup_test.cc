@@ -81,7 +81,9 @@ TEST(CgroupPath, StaysBelowTheRoot) {
   EXPECT_EQ(Cgroup::at("/cg", "abc")->directory(), "/cg/abc");
   EXPECT_EQ(Cgroup::at("/cg", "system.slice:cri-containerd:abc")->path(),
             "/system.slice/cri-containerd-abc.scope");
-  for (const char* bad : {"", "/", "/..", "/a/../../b", "../a", "/a/./b"})
+  EXPECT_EQ(Cgroup::at("/cg", "/pod:1/abc")->path(), "/pod/1/abc");
+  for (const char* bad : {"", "/", "/..", "/a/../../b", "../a", "/a/./b", "/a/..:..:..:etc", "a:..",
+                          "..:a", "/a/b:."})
     EXPECT_FALSE(Cgroup::at("/cg", bad)) << bad;
 }
 
