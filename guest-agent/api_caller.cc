@@ -92,7 +92,10 @@ std::optional<std::uint64_t> find_socket(std::string_view table, std::uint16_t p
     next_word(line);
     const auto local = next_word(line);
     const auto remote = next_word(line);
-    if (!has_port(local, port) || !has_port(remote, server_port) || !is_loopback(remote)) continue;
+    // Both ends: another 127.x.y.z may have a connection from the same port, and be another's.
+    if (!has_port(local, port) || !has_port(remote, server_port) || !is_loopback(local) ||
+        !is_loopback(remote))
+      continue;
     std::string_view word;
     for (int i = 0; i < kInode; ++i) word = next_word(line);
     std::uint64_t inode = 0;

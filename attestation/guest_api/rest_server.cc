@@ -35,8 +35,10 @@ std::string_view reason_of(int status) {
   }
 }
 
+// 127.0.0.1 itself, which is what a connection to it comes from. From there a port names one
+// caller; with all of 127.0.0.0/8 a container could take the port of another's connection.
 bool is_loopback(const sockaddr_in& peer) {
-  return peer.sin_family == AF_INET && (ntohl(peer.sin_addr.s_addr) >> 24U) == IN_LOOPBACKNET;
+  return peer.sin_family == AF_INET && ntohl(peer.sin_addr.s_addr) == INADDR_LOOPBACK;
 }
 
 // SAFETY: the sockets API takes every address family through a pointer to sockaddr.

@@ -43,6 +43,10 @@ TEST(FindSocket, FindsTheCallersEndAlone) {
                         "00000000 0 0 104 1",
                         50000, 8006),
             104U);
+  // Found before the caller whose port it has taken.
+  EXPECT_EQ(find_socket("0: 0200007F:C350 0100007F:1F46 01 a b c 0 0 105 1\n" + std::string(kTable),
+                        50000, 8006),
+            102U);
   for (const char* odd : {"", "\n\n", "x", "0: 0100007F:C350 0100007F:1F46",
                           "0: 0100007F:C350 0100007F:1F46 01 a b c d e -1"}) {
     EXPECT_FALSE(find_socket(odd, 50000, 8006)) << odd;

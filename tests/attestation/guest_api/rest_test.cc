@@ -19,10 +19,12 @@ namespace {
 using Json = nlohmann::json;
 
 // A container's end of a connection; everything that is asked, then everything that is answered.
-Task<std::string> exchange(std::uint16_t port, std::string text) {
+Task<std::string> exchange(std::uint16_t port, std::string text, in_addr_t from = INADDR_LOOPBACK) {
   Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(from);
+  check(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0, "bind");
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   check(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0,
@@ -44,12 +46,12 @@ Task<std::string> exchange(std::uint16_t port, std::string text) {
 
 class Rest : public testing::Test {
  protected:
-  std::string ask(std::string text) {
+  std::string ask(std::string text, in_addr_t from = INADDR_LOOPBACK) {
     return run_task<std::string>([&](asio::any_io_executor executor) -> Task<std::string> {
       RestServer server(executor, backend_, settings_);
       const auto started = server.start();
       check(started.has_value(), "start the server");
-      std::string out = co_await exchange(server.port(), std::move(text));
+      std::string out = co_await exchange(server.port(), std::move(text), from);
       co_await server.close();
       co_return out;
     });
@@ -171,6 +173,13 @@ TEST_F(Rest, AsksWhetherTheCallerMayHaveIt) {
   EXPECT_EQ(asked[1].rule, "GetTokenRequest");
   EXPECT_EQ(asked[1].token_type, "kbs");
   EXPECT_EQ(asked[2].rule, "GetEvidenceRequest");
+}
+
+// From there it could use the port of another container's connection, and pass for it.
+TEST_F(Rest, HearsNobodyFromAnotherLoopbackAddress) {
+  const std::string request = "GET /info HTTP/1.1\r\nHost: x\r\n\r\n";
+  EXPECT_EQ(ask(request, INADDR_LOOPBACK + 1), "");
+  EXPECT_EQ(status_of(ask(request)), 200);
 }
 
 TEST_F(Rest, KeepsAConnectionForTheNextRequest) {
