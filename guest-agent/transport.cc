@@ -51,6 +51,17 @@ Result<Fd> listen_unix(const Address& where) {
   return listen_on(AF_UNIX, generic, sizeof(address), fmt::format("'{}'", path));
 }
 
+// Containers have AF_VSOCK too, and no network namespace keeps it from them: only the host is
+// heard.
+bool is_host(int fd) {
+  sockaddr_vm peer{};
+  socklen_t size = sizeof(peer);
+  // SAFETY: sockaddr_vm is AF_VSOCK's sockaddr.
+  auto* generic = reinterpret_cast<sockaddr*>(&peer);
+  return ::getpeername(fd, generic, &size) == 0 && peer.svm_family == AF_VSOCK &&
+         peer.svm_cid == VMADDR_CID_HOST;
+}
+
 bool host_connected(int port) {
   pollfd entry{.fd = port, .events = POLLOUT, .revents = 0};
   return ::poll(&entry, 1, 0) >= 0 && (entry.revents & POLLHUP) == 0;
@@ -135,10 +146,10 @@ Task<Status> serve_on(rpc::Server& server, Address address, const Event& stop, L
     auto status = co_await serve_serial(server, std::move(address), stop, std::move(log));
     co_return status;
   }
-  auto listening =
-      address.kind == Address::Kind::kUnix ? listen_unix(address) : listen_vsock(address);
+  const bool vsock = address.kind == Address::Kind::kVsock;
+  auto listening = vsock ? listen_vsock(address) : listen_unix(address);
   if (!listening) co_return fail(std::move(listening).error());
-  server.listen(*std::move(listening));
+  server.listen(*std::move(listening), vsock ? std::function<bool(int)>(is_host) : nullptr);
   co_return Status{};
 }
 
