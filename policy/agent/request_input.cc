@@ -68,6 +68,15 @@ std::string_view file_type(std::uint32_t mode) {
 
 class RequestEncoder::Impl {
  public:
+  Result<Value> whole(const Message& message) {
+    nul_in_ = nullptr;
+    Value value = this->message(message, 0);
+    if (nul_in_ == nullptr) return value;
+    return fail(Code::kInvalidArgument,
+                fmt::format("read {}: '{}' holds a NUL byte", message.GetDescriptor()->name(),
+                            nul_in_->full_name()));
+  }
+
   Value message(const Message& message, int nesting) {
     if (nesting > kMaxNesting) return Value::null();
     const Plan& plan = plan_of(*message.GetDescriptor());
@@ -187,10 +196,13 @@ class RequestEncoder::Impl {
     }
   }
 
-  static Value text_value(const FieldDescriptor& field, const std::string& text) {
-    return field.type() == FieldDescriptor::TYPE_BYTES ? bytes_value(text) : Value::string(text);
+  Value text_value(const FieldDescriptor& field, const std::string& text) {
+    if (field.type() == FieldDescriptor::TYPE_BYTES) return bytes_value(text);
+    if (text.find('\0') != std::string::npos) nul_in_ = &field;
+    return Value::string(text);
   }
 
+  const FieldDescriptor* nul_in_ = nullptr;  // a text of the message that is being encoded
   std::unordered_map<const Descriptor*, Plan> plans_;
 };
 
@@ -213,12 +225,15 @@ Result<Value> RequestEncoder::Impl::copy_file(const Message& request) {
     }
     target = Value::string(text);
   }
+  nul_in_ = nullptr;
   ObjectBuilder object;
   for (const char* name : {"path", "file_size", "file_mode", "dir_mode", "uid", "gid", "offset"}) {
     object.add(name, single_value(request, *field(name), 0));
   }
   object.add("file_type", Value::string(type));
   object.add("symlink_target", std::move(target));
+  if (nul_in_ != nullptr)
+    return fail(Code::kInvalidArgument, "read CopyFileRequest: 'path' holds a NUL byte");
   return object.build();
 }
 
@@ -227,7 +242,7 @@ RequestEncoder::~RequestEncoder() = default;
 
 Result<Value> RequestEncoder::encode(const Message& request) {
   if (request.GetDescriptor()->name() == "CopyFileRequest") return impl_->copy_file(request);
-  return impl_->message(request, 0);
+  return impl_->whole(request);
 }
 
 }  // namespace coffer::policy

@@ -27,6 +27,9 @@ class RequestEncoder {
 
   // A CopyFileRequest becomes the object that Kata's agent shows instead of it: no data, but
   // file_type and symlink_target; a symlink target that is not UTF-8 is kInvalidArgument.
+  //
+  // So is a text with a NUL byte, in any request: a rule would see all of it, and the kernel and
+  // crun only what stands before.
   [[nodiscard]] Result<Value> encode(const google::protobuf::Message& request);
 
  private:

@@ -50,6 +50,26 @@ TEST(RequestInput, KeepsTheNamesAndRendersAsKataDoes) {
             R"([{"Action":"","Args":[],"ErrnoRet":{"Errnoret":38},"Names":[]}])");
 }
 
+// A rule would see all of the text, the kernel and crun what stands before the NUL byte.
+TEST(RequestInput, RefusesTextsWithANulByte) {
+  using std::string_literals::operator""s;
+  grpc::CreateContainerRequest request;
+  request.mutable_oci()->mutable_root()->set_path("/\0/run/kata-containers/a/rootfs"s);
+  EXPECT_EQ(encoded(request), "!read CreateContainerRequest: 'grpc.Root.Path' holds a NUL byte");
+  request.mutable_oci()->clear_root();
+  request.mutable_oci()->mutable_process()->add_args("/bin/sh\0-c"s);
+  EXPECT_EQ(encoded(request), "!read CreateContainerRequest: 'grpc.Process.Args' holds a NUL byte");
+  request.mutable_oci()->clear_process();
+  (*request.mutable_oci()->mutable_annotations())["a\0b"s] = "";
+  EXPECT_TRUE(encoded(request).ends_with("holds a NUL byte")) << encoded(request);
+  grpc::CopyFileRequest copy;
+  copy.set_path("/a\0b"s);
+  EXPECT_EQ(encoded(copy), "!read CopyFileRequest: 'path' holds a NUL byte");
+  RequestEncoder encoder;
+  EXPECT_FALSE(encoder.encode(request));
+  EXPECT_TRUE(encoder.encode(grpc::CreateContainerRequest())) << "the next one is read anew";
+}
+
 TEST(RequestInput, RendersBytesLargeNumbersEnumsAndOptionalScalars) {
   grpc::WriteStreamRequest write;
   write.set_data(std::string("\x00\xff", 2));
