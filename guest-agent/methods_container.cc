@@ -132,6 +132,9 @@ void add_container_methods(Registrar& registrar, Sandbox& sandbox) {
         co_await ignore_cancellation();
         auto status = co_await sandbox.create_container(std::move(request).take());
         co_return as_empty(std::move(status));
+      },
+      [&sandbox](const grpc::CreateContainerRequest& request) {
+        return sandbox.can_create(request.container_id());
       });
   registrar.add<grpc::StartContainerRequest, Empty>(
       "StartContainer",
@@ -144,6 +147,9 @@ void add_container_methods(Registrar& registrar, Sandbox& sandbox) {
       "RemoveContainer",
       [&sandbox](Authorized<grpc::RemoveContainerRequest> request) -> Task<Result<Empty>> {
         return remove_container(sandbox, std::move(request).take());
+      },
+      [&sandbox](const grpc::RemoveContainerRequest& request) {
+        return sandbox.can_remove(request.container_id());
       });
   registrar.add<grpc::ExecProcessRequest, Empty>(
       "ExecProcess",

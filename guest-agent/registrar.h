@@ -25,12 +25,16 @@ class Registrar {
   // Both must outlive every call that the router serves.
   Registrar(rpc::Router& router, const Gate& gate) : router_(router), gate_(gate) {}
 
+  // `possible`, if set, is asked before the gate, and refuses what cannot be done whoever asks: the
+  // state that a policy keeps must not change for a request that has no effect.
   template <typename Request, typename Response>
-  void add(std::string method, GatedHandler<Request, Response> handler) {
+  void add(std::string method, GatedHandler<Request, Response> handler,
+           std::function<Status(const Request&)> possible = {}) {
     rpc::add<Request, Response>(
         router_, kAgentService, std::move(method),
-        [&gate = gate_, handler = std::move(handler)](rpc::CallContext /*context*/,
-                                                      Request request) -> Task<Result<Response>> {
+        [&gate = gate_, handler = std::move(handler), possible = std::move(possible)](
+            rpc::CallContext /*context*/, Request request) -> Task<Result<Response>> {
+          if (possible) COFFER_CO_TRY_VOID(possible(request));
           auto authorized = gate.authorize(std::move(request));
           if (!authorized) co_return std::unexpected(std::move(authorized).error());
           co_return co_await handler(*std::move(authorized));

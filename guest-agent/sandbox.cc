@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <ranges>
 
@@ -14,6 +15,11 @@ namespace coffer::agent {
 namespace {
 
 namespace fs = std::filesystem;
+
+// The first are directories of the agent beside the bundles; the others are what Kata's policy
+// keeps in its state beside the containers.
+constexpr std::array<std::string_view, 6> kReserved{
+    "sandbox", "shared", "image", "sandbox_name", "namespace", "network_namespace"};
 
 std::map<std::string, std::string> annotations_of(const grpc::Spec& spec) {
   return {spec.annotations().begin(), spec.annotations().end()};
@@ -65,7 +71,9 @@ Task<Status> Sandbox::create(grpc::CreateSandboxRequest request) {
   if (!added) co_return fail(std::move(added).error());
   if (!request.guest_hook_path().empty())
     log_.warn("guest hooks are not supported: ignored", {{"path", request.guest_hook_path()}});
-  co_return set_dns(request);
+  COFFER_CO_TRY_VOID(set_dns(request));
+  ready_ = true;
+  co_return Status{};
 }
 
 Task<Status> Sandbox::load_modules(const grpc::CreateSandboxRequest& request) {
@@ -130,17 +138,29 @@ std::shared_ptr<Container> Sandbox::find(const std::string& id) const {
   return found == containers_.end() ? nullptr : found->second;
 }
 
+Status Sandbox::can_create(const std::string& id) const {
+  if (destroying_) return fail(Code::kFailedPrecondition, "create container: shutting down");
+  // CreateSandbox empties the directory that containers live in, and mounts what they rely on.
+  if (!ready_) return fail(Code::kFailedPrecondition, "create container: there is no sandbox");
+  COFFER_TRY_VOID(check_container_id(id));
+  if (std::ranges::find(kReserved, id) != kReserved.end())
+    return fail(Code::kInvalidArgument, fmt::format("create container '{}': reserved name", id));
+  if (containers_.contains(id) || creating_.contains(id))
+    return fail(Code::kAlreadyExists, fmt::format("create container '{}': it exists", id));
+  return {};
+}
+
+Status Sandbox::can_remove(const std::string& id) const {
+  if (containers_.contains(id)) return {};
+  return fail(Code::kInternal, fmt::format("remove container '{}': invalid container id", id));
+}
+
 Task<Status> Sandbox::create_container(grpc::CreateContainerRequest request) {
-  if (destroying_) co_return fail(Code::kFailedPrecondition, "create container: shutting down");
   const std::string id = request.container_id();
-  COFFER_CO_TRY_VOID(check_container_id(id));
-  // These are directories of the agent beside the bundles.
-  if (id == "sandbox" || id == "shared" || id == "image")
-    co_return fail(Code::kInvalidArgument, fmt::format("create container '{}': reserved name", id));
+  COFFER_CO_TRY_VOID(can_create(id));
   if (!request.has_oci())
     co_return fail(Code::kInvalidArgument, "EINVAL: create container: OCI is missing");
-  if (containers_.contains(id) || !creating_.insert(id).second)
-    co_return fail(Code::kAlreadyExists, fmt::format("create container '{}': it exists", id));
+  creating_.insert(id);
   auto status = co_await create_reserved(std::move(request));
   creating_.erase(id);
   co_return status;
@@ -207,9 +227,8 @@ Task<Status> Sandbox::start_container(std::string id) {
 }
 
 Task<Status> Sandbox::remove_container(std::string id, Deadline deadline) {
+  COFFER_CO_TRY_VOID(can_remove(id));
   const auto container = find(id);
-  if (!container)
-    co_return fail(Code::kInternal, fmt::format("remove container '{}': invalid container id", id));
   oom_.forget(id);
   COFFER_CO_TRY_VOID(co_await container->remove(deadline));
   if (containers_.erase(id) == 0) co_return Status{};  // somebody was faster

@@ -54,8 +54,14 @@ class Sandbox {
   // Set when destroy() has finished: the program is to end.
   [[nodiscard]] Event& destroyed() { return destroyed_; }
 
+  // Whether there is a sandbox, and the id is a free name for a container. Asked before the policy:
+  // Kata's notes the containers that it admits by their ids, and takes the id of a removed one, or
+  // of any other thing of that name that it has noted, for free.
+  [[nodiscard]] Status can_create(const std::string& id) const;
   [[nodiscard]] Task<Status> create_container(grpc::CreateContainerRequest request);
   [[nodiscard]] Task<Status> start_container(std::string id);
+  // Whether there is such a container; asked before the policy, too.
+  [[nodiscard]] Status can_remove(const std::string& id) const;
   [[nodiscard]] Task<Status> remove_container(std::string id, Deadline deadline);
 
   // Null: unknown. Shared: a call may outlive the container's removal.
@@ -92,6 +98,7 @@ class Sandbox {
   std::string id_;
   std::string hostname_;
   bool created_ = false;
+  bool ready_ = false;  // created, and nothing failed
   bool destroying_ = false;
   std::set<std::string> creating_;
   std::map<std::string, std::shared_ptr<Container>> containers_;
