@@ -3,11 +3,15 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <climits>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/fd.h"
@@ -18,44 +22,110 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Status make_mount_point(const MountRequest& request, bool bind) {
+// Where to mount: looked up anew for each step, since a mount covers what it is mounted on.
+struct Place {
+  Fd parent;
+  std::string name;
+};
+
+bool binds_file(const MountRequest& request, bool bind) {
   struct stat source{};
-  const bool file =
-      bind && ::stat(request.source.c_str(), &source) == 0 && !S_ISDIR(source.st_mode);
-  std::error_code error;
-  const fs::path target(request.target);
-  fs::create_directories(file ? target.parent_path() : target, error);
-  if (error) return fail_errno(error.value(), fmt::format("make mount point '{}'", request.target));
-  if (file && !fs::exists(target, error)) return write_file(target, "", 0644);
-  return {};
+  return bind && ::stat(request.source.c_str(), &source) == 0 && !S_ISDIR(source.st_mode);
 }
 
-Status mount_step(const MountRequest& request, const char* type, unsigned long flags,
-                  const char* data) {
-  if (::mount(request.source.c_str(), request.target.c_str(), type, flags, data) != 0)
+Result<Place> make_mount_point(const MountRequest& request, bool file) {
+  const fs::path target = fs::path(request.target).lexically_normal();
+  // "/a/b/" and "/a/b" are the same place.
+  const fs::path whole = target.has_filename() ? target : target.parent_path();
+  Place place{.parent = {}, .name = whole.filename().native()};
+  if (place.name.empty())
+    return fail(Code::kInvalidArgument,
+                fmt::format("make mount point '{}': it is the root", request.target));
+  COFFER_TRY(place.parent, open_directories(whole.parent_path().native()));
+  const int parent = place.parent.get();
+  const char* name = place.name.c_str();
+  const bool made =
+      file ? Fd(::openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)).valid()
+           : ::mkdirat(parent, name, 0755) == 0;
+  if (!made && errno != EEXIST)
+    return fail_errno(errno, fmt::format("make mount point '{}'", request.target));
+  return place;
+}
+
+Status mount_step(const MountRequest& request, const Place& place, const char* type,
+                  unsigned long flags, const char* data) {
+  const Fd at(::openat(place.parent.get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info{};
+  if (!at.valid() || ::fstat(at.get(), &info) != 0)
+    return fail_errno(errno, fmt::format("open mount point '{}'", request.target));
+  if (S_ISLNK(info.st_mode))
+    return fail_errno(ELOOP, fmt::format("open mount point '{}'", request.target));
+  const auto target = fmt::format("/proc/self/fd/{}", at.get());
+  if (::mount(request.source.c_str(), target.c_str(), type, flags, data) != 0)
     return fail_errno(errno, fmt::format("mount '{}' on '{}' ({})", request.source, request.target,
                                          type == nullptr ? "bind" : type));
   return {};
 }
 
-// Directories to visit are kept on a list: depth is the tree's, not the stack's.
-struct Walk {
-  std::vector<std::pair<fs::path, bool>> todo;  // {directory, its entries were listed}
+// A directory of the tree below `root`, "" being `root` itself. It is looked up anew each time, so
+// that depth costs no descriptors; what a container moves or links meanwhile is not followed.
+Result<Fd> open_in_tree(int root, const std::string& path) {
+  open_how how{};
+  how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+  const auto fd =
+      ::syscall(SYS_openat2, root, path.empty() ? "." : path.c_str(), &how, sizeof(how));
+  if (fd >= 0) return Fd(static_cast<int>(fd));
+  if (errno == EXDEV)
+    return fail(Code::kFailedPrecondition,
+                fmt::format("remove '{}': something is mounted there", path));
+  return fail_errno(errno, fmt::format("open '{}'", path));
+}
+
+struct CloseDir {
+  void operator()(DIR* dir) const { ::closedir(dir); }
 };
 
-Status remove_entry(const fs::path& path, dev_t device, Walk& walk) {
-  struct stat info{};
-  if (::lstat(path.c_str(), &info) != 0)
-    return errno == ENOENT ? Status{} : fail_errno(errno, fmt::format("stat '{}'", path.string()));
-  if (S_ISDIR(info.st_mode)) {
-    if (info.st_dev != device)
-      return fail(Code::kFailedPrecondition,
-                  fmt::format("remove '{}': it is another file system", path.string()));
-    walk.todo.emplace_back(path, false);
-    return {};
+// Removes what is no directory; the names of the directories that stay.
+Result<std::vector<std::string>> remove_files(Fd directory, const std::string& path) {
+  const std::unique_ptr<DIR, CloseDir> dir(::fdopendir(directory.get()));
+  if (!dir) return fail_errno(errno, fmt::format("list '{}'", path));
+  const int fd = directory.release();  // closed with `dir`
+  std::vector<std::string> rest;
+  while (const dirent* entry = ::readdir(dir.get())) {
+    const std::string name(entry->d_name);
+    if (name == "." || name == "..") continue;
+    if (::unlinkat(fd, name.c_str(), 0) == 0 || errno == ENOENT) continue;
+    if (errno != EISDIR) return fail_errno(errno, fmt::format("remove '{}/{}'", path, name));
+    rest.push_back(name);
   }
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
-    return fail_errno(errno, fmt::format("remove '{}'", path.string()));
+  return rest;
+}
+
+Status remove_directory(int root, const std::string& path) {
+  const fs::path whole(path);
+  COFFER_TRY(const auto parent, open_in_tree(root, whole.parent_path().native()));
+  if (::unlinkat(parent.get(), whole.filename().c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+    return fail_errno(errno, fmt::format("remove '{}'", path));
+  return {};
+}
+
+// Everything in it. Directories to visit are kept on a list: depth is the tree's, not the stack's.
+Status empty_tree(int root) {
+  std::vector<std::pair<std::string, bool>> todo{{"", false}};  // {directory, its files are gone}
+  while (!todo.empty()) {
+    const auto [path, listed] = todo.back();
+    if (listed) {
+      if (!path.empty()) COFFER_TRY_VOID(remove_directory(root, path));
+      todo.pop_back();
+      continue;
+    }
+    todo.back().second = true;
+    COFFER_TRY(auto directory, open_in_tree(root, path));
+    COFFER_TRY(const auto inner, remove_files(std::move(directory), path));
+    for (const auto& name : inner)
+      todo.emplace_back(path.empty() ? name : path + "/" + name, false);
+  }
   return {};
 }
 
@@ -80,18 +150,33 @@ Status mount_at(const MountRequest& request) {
   COFFER_TRY_VOID(check_path(request.target, "mount point"));
   COFFER_TRY(const auto options, parse_mount_options(request.options));
   const bool bind = options.is_bind() || request.type == "bind";
-  COFFER_TRY_VOID(make_mount_point(request, bind));
+  COFFER_TRY(const auto place, make_mount_point(request, binds_file(request, bind)));
+  const auto step = [&](const char* type, unsigned long flags, const char* data) {
+    return mount_step(request, place, type, flags, data);
+  };
   if (bind) {
-    COFFER_TRY_VOID(mount_step(request, nullptr, MS_BIND | (options.flags & MS_REC), nullptr));
+    COFFER_TRY_VOID(step(nullptr, MS_BIND | (options.flags & MS_REC), nullptr));
     const auto rest = options.flags & ~static_cast<unsigned long>(MS_BIND | MS_REC);
-    if (rest != 0)
-      COFFER_TRY_VOID(mount_step(request, nullptr, MS_REMOUNT | MS_BIND | rest, nullptr));
+    if (rest != 0) COFFER_TRY_VOID(step(nullptr, MS_REMOUNT | MS_BIND | rest, nullptr));
   } else {
-    COFFER_TRY_VOID(mount_step(request, request.type.c_str(), options.flags, options.data.c_str()));
+    COFFER_TRY_VOID(step(request.type.c_str(), options.flags, options.data.c_str()));
   }
-  if (options.propagation != 0)
-    COFFER_TRY_VOID(mount_step(request, nullptr, options.propagation, nullptr));
+  if (options.propagation != 0) COFFER_TRY_VOID(step(nullptr, options.propagation, nullptr));
   return {};
+}
+
+Result<Fd> open_directories(const std::string& path) {
+  COFFER_TRY_VOID(check_path(path, "directory"));
+  COFFER_TRY(auto here, open_file("/", O_RDONLY | O_DIRECTORY));
+  for (const auto& part : fs::path(path).lexically_normal().relative_path()) {
+    if (part.empty()) continue;
+    if (::mkdirat(here.get(), part.c_str(), 0755) != 0 && errno != EEXIST)
+      return fail_errno(errno, fmt::format("make directory '{}'", path));
+    Fd next(::openat(here.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!next.valid()) return fail_errno(errno, fmt::format("open directory '{}'", path));
+    here = std::move(next);
+  }
+  return here;
 }
 
 Status unmount(const std::string& target) {
@@ -108,26 +193,13 @@ bool is_mount_point(const fs::path& path) {
 }
 
 Status remove_tree(const fs::path& path) {
-  struct stat root{};
-  if (::lstat(path.c_str(), &root) != 0)
-    return errno == ENOENT ? Status{} : fail_errno(errno, fmt::format("stat '{}'", path.string()));
-  Walk walk;
-  COFFER_TRY_VOID(remove_entry(path, root.st_dev, walk));
-  while (!walk.todo.empty()) {
-    auto& [directory, listed] = walk.todo.back();
-    if (listed) {
-      if (::rmdir(directory.c_str()) != 0 && errno != ENOENT)
-        return fail_errno(errno, fmt::format("remove '{}'", directory.string()));
-      walk.todo.pop_back();
-      continue;
-    }
-    listed = true;
-    const fs::path here = directory;
-    std::error_code error;
-    for (auto it = fs::directory_iterator(here, error); !error && it != fs::directory_iterator();
-         it.increment(error))
-      COFFER_TRY_VOID(remove_entry(it->path(), root.st_dev, walk));
-  }
+  const auto failed = [&] { return fail_errno(errno, fmt::format("remove '{}'", path.string())); };
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  if (errno != EISDIR) return failed();
+  const Fd root(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!root.valid()) return failed();
+  COFFER_TRY_VOID(empty_tree(root.get()));
+  if (::rmdir(path.c_str()) != 0 && errno != ENOENT) return failed();
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/fd.h"
 
 namespace coffer::agent {
 
@@ -19,8 +20,13 @@ struct MountRequest {
 };
 
 // Makes the mount point (a file for a bind of a file) and mounts. Flags of a bind are applied by a
-// remount, propagation last.
+// remount, propagation last. No link is followed on the way to the target: containers can make some
+// in the volumes that they share, and the policy has approved the path that it saw.
 [[nodiscard]] Status mount_at(const MountRequest& request);
+
+// Opens the directory `path` (absolute, no ".."), and makes what is missing of it; ENOTDIR when
+// there is a link on the way.
+[[nodiscard]] Result<Fd> open_directories(const std::string& path);
 
 // Lazy. What is not mounted is no error.
 [[nodiscard]] Status unmount(const std::string& target);
@@ -28,7 +34,8 @@ struct MountRequest {
 // Whether `path` is the root of a mount.
 [[nodiscard]] bool is_mount_point(const std::filesystem::path& path);
 
-// Removes a tree without crossing into another file system, and without following links.
+// Removes a tree without crossing into a mount (kFailedPrecondition) and without following links,
+// also when a container changes it meanwhile.
 [[nodiscard]] Status remove_tree(const std::filesystem::path& path);
 
 // chgrp of the whole tree, as Kubernetes' fsGroup: files 0660 (0440 when `read_only`), directories

@@ -1,8 +1,10 @@
 #include "guest-agent/mounts.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -67,6 +69,68 @@ TEST_F(Tree, IsRemovedWithoutFollowingLinks) {
   EXPECT_FALSE(fs::exists(dir_ / "tree"));
   EXPECT_TRUE(fs::exists(dir_ / "outside/kept"));
   EXPECT_TRUE(remove_tree(dir_ / "tree")) << "what is not there is removed already";
+}
+
+TEST_F(Tree, HasNoDirectoryMadeOrMountedThroughALink) {
+  fs::create_directories(dir_ / "outside/there");
+  fs::create_directories(dir_ / "volume");
+  fs::create_directory_symlink(dir_ / "outside", dir_ / "volume/link");
+  EXPECT_TRUE(open_directories(dir_ / "volume/a/b"));
+  EXPECT_TRUE(open_directories(dir_ / "volume//a/./c/"));
+  EXPECT_TRUE(fs::is_directory(dir_ / "volume/a/c"));
+  for (const char* bad : {"volume/link", "volume/link/there", "volume/link/new"})
+    EXPECT_FALSE(open_directories(dir_ / bad)) << bad;
+  EXPECT_FALSE(open_directories(dir_ / "volume/../outside"));
+  const std::vector<std::string> options{"bind"};
+  for (const char* bad : {"volume/link", "volume/link/there", "volume/link/new"}) {
+    const auto status = mount_at({.source = (dir_ / "volume").native(),
+                                  .target = (dir_ / bad).native(),
+                                  .type = "bind",
+                                  .options = options});
+    ASSERT_FALSE(status) << bad;
+    EXPECT_EQ(status.error().message().find("mount '"), std::string::npos)
+        << "before anything is mounted: " << status.error().to_string();
+  }
+  EXPECT_FALSE(fs::exists(dir_ / "outside/new"));
+}
+
+// The flags and the propagation must reach the mount, not what it covers.
+TEST_F(Tree, IsBoundReadOnly) {
+  if (::geteuid() != 0 || ::unshare(CLONE_NEWNS) != 0) GTEST_SKIP() << "needs root";
+  ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  fs::create_directories(dir_ / "from");
+  ASSERT_TRUE(write_file(dir_ / "from/file", "x"));
+  const std::vector<std::string> options{"rbind", "ro", "rprivate"};
+  for (const auto& [source, target] :
+       {std::pair{"from", "deep/to"}, std::pair{"from/file", "one"}}) {
+    const auto place = (dir_ / target).native();
+    const auto status = mount_at(
+        {.source = (dir_ / source).native(), .target = place, .type = "bind", .options = options});
+    ASSERT_TRUE(status) << status.error().to_string();
+    EXPECT_TRUE(is_mount_point(place));
+    struct statvfs info{};
+    ASSERT_EQ(::statvfs(place.c_str(), &info), 0);
+    EXPECT_NE(info.f_flag & ST_RDONLY, 0U);
+    EXPECT_TRUE(unmount(place));
+  }
+}
+
+// The device number is the same on both sides.
+TEST_F(Tree, IsNotRemovedThroughAMountOfTheSameFileSystem) {
+  if (::geteuid() != 0 || ::unshare(CLONE_NEWNS) != 0) GTEST_SKIP() << "needs root";
+  ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  fs::create_directories(dir_ / "volume");
+  ASSERT_TRUE(write_file(dir_ / "volume/kept", "x"));
+  fs::create_directories(dir_ / "tree/place");
+  ASSERT_EQ(
+      ::mount((dir_ / "volume").c_str(), (dir_ / "tree/place").c_str(), nullptr, MS_BIND, nullptr),
+      0);
+  const auto status = remove_tree(dir_ / "tree");
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code(), Code::kFailedPrecondition);
+  EXPECT_TRUE(fs::exists(dir_ / "volume/kept"));
+  EXPECT_TRUE(unmount(dir_ / "tree/place"));
+  EXPECT_TRUE(remove_tree(dir_ / "tree"));
 }
 
 TEST_F(Tree, TakesTheGroupAndModeOfAVolume) {
