@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
@@ -11,6 +12,36 @@
 namespace coffer::agent {
 
 using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+// Or equal.
+bool is_below(const fs::path& outer, const fs::path& path) {
+  return std::ranges::mismatch(outer, path).in1 == outer.end();
+}
+
+}  // namespace
+
+Status check_root(const fs::path& base, const std::string& id, const std::string& path,
+                  bool pulled) {
+  const auto refuse = [&](std::string_view why) {
+    return fail(Code::kInvalidArgument, fmt::format("read root path '{}': {}", path, why));
+  };
+  const fs::path root(path);
+  if (!root.is_absolute() || !root.has_filename() || root.lexically_normal().native() != path)
+    return refuse("want an absolute path without '.', '..' and empty parts");
+  const auto own = base / id / "rootfs";
+  if (pulled && root != own) return refuse(fmt::format("the image is in '{}'", own.native()));
+  if (is_below(root, base)) return refuse("the agent's own files are in it");
+  if (is_below(base, root) && !is_below(base / "shared", root) && root != own)
+    return refuse(fmt::format("it is not container '{}''s", id));
+  std::error_code error;
+  const auto real = fs::canonical(root, error);
+  if (error) return fail_errno(error.value(), fmt::format("look for root '{}'", path));
+  if (real.native() != path) return refuse("a link leads elsewhere");
+  return {};
+}
 
 Status place_in_sandbox(json& config, const SandboxNamespaces& namespaces,
                         bool share_pid_namespace) {

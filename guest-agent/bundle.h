@@ -4,12 +4,20 @@
 
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
 #include "base/error.h"
 
 namespace coffer::agent {
 
 class SandboxNamespaces;
+
+// Whether `path` may be the root of container `id`. Kata's policy matches a pattern somewhere in
+// it, so the rest is for us: kInvalidArgument when it has "..", goes through a link, holds `base`
+// (the agent's own directory) or is another container's, and, for an image that is `pulled` in the
+// guest, when it is not where that was unpacked.
+[[nodiscard]] Status check_root(const std::filesystem::path& base, const std::string& id,
+                                const std::string& path, bool pulled);
 
 // IPC and UTS become the sandbox's, PID its own or the shared one, the cgroup namespace its own.
 // The network is the guest's. kInvalidArgument when the spec has no mount namespace (the container

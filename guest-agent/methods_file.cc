@@ -65,22 +65,31 @@ Task<Result<Empty>> add_swap(Sandbox& sandbox, grpc::AddSwapRequest request) {
   co_return Empty();
 }
 
+// A file of the share, empty when it is none. Others are not the host's to read: a mounted secret
+// that the agent has opened, a file of a volume.
+std::string shared_file(const std::string& path, std::size_t limit) {
+  const std::string below = std::string(kSharedDir) + "/";
+  const auto root = open_file(kSharedDir, O_PATH | O_DIRECTORY);
+  if (!root || !path.starts_with(below)) return {};
+  const auto fd = open_in_root(root->get(), path.substr(below.size()),
+                               O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  struct stat info{};
+  if (!fd || ::fstat(fd->get(), &info) != 0 || !S_ISREG(info.st_mode)) return {};
+  std::string text(limit, '\0');
+  const auto got = ::read(fd->get(), text.data(), text.size());
+  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return text;
+}
+
 // The file behind the mount that the container knows as its termination message.
-Result<std::string> termination_log(const Container& container) {
+std::string termination_log(const Container& container) {
   constexpr std::size_t kMaxLog = 4096;
   const auto& spec = container.spec();
   const auto wanted = spec.annotations().find("io.kubernetes.container.terminationMessagePath");
-  if (wanted == spec.annotations().end()) return std::string();
-  for (const auto& mount : spec.mounts()) {
-    if (mount.destination() != wanted->second) continue;
-    const Fd fd(::open(mount.source().c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    if (!fd.valid()) return std::string();
-    std::string text(kMaxLog, '\0');
-    const auto got = ::read(fd.get(), text.data(), text.size());
-    text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-    return text;
-  }
-  return std::string();
+  if (wanted == spec.annotations().end()) return {};
+  for (const auto& mount : spec.mounts())
+    if (mount.destination() == wanted->second) return shared_file(mount.source(), kMaxLog);
+  return {};
 }
 
 // A proto3 string must be UTF-8; what is not becomes '?'.
@@ -108,9 +117,8 @@ Result<grpc::GetDiagnosticDataResponse> diagnostics(Sandbox& sandbox,
   if (!container)
     return fail(Code::kInternal, fmt::format("get diagnostic data: invalid container id '{}'",
                                              request.container_id()));
-  COFFER_TRY(const auto text, termination_log(*container));
   grpc::GetDiagnosticDataResponse response;
-  response.set_data(to_valid_utf8(text));
+  response.set_data(to_valid_utf8(termination_log(*container)));
   return response;
 }
 

@@ -8,6 +8,7 @@
 #include <ranges>
 
 #include "base/fd.h"
+#include "guest-agent/bundle.h"
 #include "guest-agent/mounts.h"
 #include "rpc/protos/agent.pb.h"
 
@@ -25,11 +26,10 @@ std::map<std::string, std::string> annotations_of(const grpc::Spec& spec) {
   return {spec.annotations().begin(), spec.annotations().end()};
 }
 
-bool wants_pause_image(const grpc::CreateContainerRequest& request) {
-  const bool pulls = std::ranges::any_of(request.storages(), [](const grpc::Storage& storage) {
+bool pulls_image(const grpc::CreateContainerRequest& request) {
+  return std::ranges::any_of(request.storages(), [](const grpc::Storage& storage) {
     return storage.driver() == "image_guest_pull";
   });
-  return pulls && is_sandbox_container(annotations_of(request.oci()));
 }
 
 }  // namespace
@@ -67,7 +67,7 @@ Task<Status> Sandbox::create(grpc::CreateSandboxRequest request) {
   COFFER_CO_TRY_VOID(co_await load_modules(request));
   COFFER_CO_TRY_VOID(namespaces_.create(hostname_));
   std::vector<grpc::Storage> storages(request.storages().begin(), request.storages().end());
-  auto added = co_await storages_.add_all(std::move(storages), "");
+  auto added = co_await storages_.add_all(std::move(storages), "", false);
   if (!added) co_return fail(std::move(added).error());
   if (!request.guest_hook_path().empty())
     log_.warn("guest hooks are not supported: ignored", {{"path", request.guest_hook_path()}});
@@ -83,7 +83,14 @@ Task<Status> Sandbox::load_modules(const grpc::CreateSandboxRequest& request) {
                      fmt::format("load kernel module '{}': not a name", module.name()));
     SpawnOptions options;
     options.argv = {"/sbin/modprobe", "-v", module.name()};
-    for (const auto& parameter : module.parameters()) options.argv.push_back(parameter);
+    for (const auto& parameter : module.parameters()) {
+      // modprobe would take it for an option, a configuration with commands of its own among them.
+      if (parameter.empty() || parameter.starts_with('-'))
+        co_return fail(Code::kInvalidArgument, fmt::format("load kernel module '{}': '{}' is no "
+                                                           "parameter",
+                                                           module.name(), parameter));
+      options.argv.push_back(parameter);
+    }
     auto ran = co_await run_program(children_, std::move(options));
     if (!ran) co_return fail(std::move(ran).error());
     if (ran->status.as_shell() != 0)
@@ -163,7 +170,18 @@ Task<Status> Sandbox::create_container(grpc::CreateContainerRequest request) {
   creating_.insert(id);
   auto status = co_await create_reserved(std::move(request));
   creating_.erase(id);
+  if (!status) cgroups_.erase(id);
   co_return status;
+}
+
+Status Sandbox::claim_cgroup(const std::string& id, const std::string& path) {
+  for (const auto& [other, taken] : cgroups_)
+    if ((taken + "/").starts_with(path + "/") || (path + "/").starts_with(taken + "/"))
+      return fail(Code::kInvalidArgument,
+                  fmt::format("create container '{}': cgroup '{}' overlaps '{}' of container '{}'",
+                              id, path, taken, other));
+  cgroups_.emplace(id, path);
+  return {};
 }
 
 Task<Status> Sandbox::create_reserved(grpc::CreateContainerRequest request) {
@@ -177,7 +195,8 @@ Task<Status> Sandbox::create_reserved(grpc::CreateContainerRequest request) {
   std::vector<grpc::Device> devices(request.devices().begin(), request.devices().end());
   COFFER_CO_TRY_VOID(co_await add_devices(devices_, std::move(devices), *request.mutable_oci()));
   std::vector<grpc::Storage> storages(request.storages().begin(), request.storages().end());
-  auto added = co_await storages_.add_all(std::move(storages), request.container_id());
+  const bool pause = is_sandbox_container(annotations_of(request.oci()));
+  auto added = co_await storages_.add_all(std::move(storages), request.container_id(), pause);
   if (!added) co_return fail(std::move(added).error());
   const auto mount_points = *added;
   auto made = co_await make_container(std::move(request), *std::move(added));
@@ -187,7 +206,10 @@ Task<Status> Sandbox::create_reserved(grpc::CreateContainerRequest request) {
 
 Task<Status> Sandbox::make_container(grpc::CreateContainerRequest request,
                                      std::vector<std::string> storages) {
-  const bool pause_image = wants_pause_image(request);
+  const bool pulled = pulls_image(request);
+  const bool pause_image = pulled && is_sandbox_container(annotations_of(request.oci()));
+  COFFER_CO_TRY_VOID(check_root(settings_.container.base, request.container_id(),
+                                request.oci().root().path(), pulled));
   const bool share_pid = request.sandbox_pidns();
   if (request.shared_mounts_size() > 0)
     co_return fail(Code::kUnimplemented,
@@ -195,6 +217,7 @@ Task<Status> Sandbox::make_container(grpc::CreateContainerRequest request,
   auto spec = std::make_unique<grpc::Spec>(std::move(*request.mutable_oci()));
   COFFER_CO_TRY(auto cgroup,
                 Container::cgroup_of(settings_.container, request.container_id(), *spec));
+  COFFER_CO_TRY_VOID(claim_cgroup(request.container_id(), cgroup.path()));
   auto container =
       std::make_shared<Container>(settings_.container, request.container_id(), std::move(spec),
                                   std::move(cgroup), crun_, children_, scope_, log_);
@@ -232,6 +255,7 @@ Task<Status> Sandbox::remove_container(std::string id, Deadline deadline) {
   oom_.forget(id);
   COFFER_CO_TRY_VOID(co_await container->remove(deadline));
   if (containers_.erase(id) == 0) co_return Status{};  // somebody was faster
+  cgroups_.erase(id);
   storages_.release(container->storages());
   log_.info("container removed", {{"container", id}});
   co_return Status{};

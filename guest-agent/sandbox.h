@@ -82,6 +82,9 @@ class Sandbox {
  private:
   [[nodiscard]] Task<Status> load_modules(const grpc::CreateSandboxRequest& request);
   [[nodiscard]] Status set_dns(const grpc::CreateSandboxRequest& request);
+  // Takes the cgroup for the container. kInvalidArgument when another one's is the same, within it
+  // or around it: they would share limits and device rules, and end together.
+  [[nodiscard]] Status claim_cgroup(const std::string& id, const std::string& path);
   [[nodiscard]] Task<Status> create_reserved(grpc::CreateContainerRequest request);
   [[nodiscard]] Task<Status> make_container(grpc::CreateContainerRequest request,
                                             std::vector<std::string> storages);
@@ -101,6 +104,7 @@ class Sandbox {
   bool ready_ = false;  // created, and nothing failed
   bool destroying_ = false;
   std::set<std::string> creating_;
+  std::map<std::string, std::string> cgroups_;  // paths, by container, from before it is made
   std::map<std::string, std::shared_ptr<Container>> containers_;
   Scope scope_;
 };

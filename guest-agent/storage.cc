@@ -56,11 +56,12 @@ Result<std::optional<std::uint32_t>> number_option(const grpc::Storage& storage,
   return std::nullopt;
 }
 
-Status set_group(const fs::path& path, std::uint32_t gid) {
+Status set_group(const Fd& directory, const std::string& path, std::uint32_t gid) {
   struct stat info{};
-  if (::chown(path.c_str(), static_cast<uid_t>(-1), gid) != 0 || ::stat(path.c_str(), &info) != 0 ||
-      ::chmod(path.c_str(), (info.st_mode & 07777) | S_ISGID | 0070) != 0)
-    return fail_errno(errno, fmt::format("give '{}' to group {}", path.string(), gid));
+  if (::fchown(directory.get(), static_cast<uid_t>(-1), gid) != 0 ||
+      ::fstat(directory.get(), &info) != 0 ||
+      ::fchmod(directory.get(), (info.st_mode & 07777) | S_ISGID | 0070) != 0)
+    return fail_errno(errno, fmt::format("give '{}' to group {}", path, gid));
   return {};
 }
 
@@ -95,13 +96,10 @@ Status make_local(const grpc::Storage& storage) {
   COFFER_TRY_VOID(check_path(storage.mount_point(), "mount point"));
   COFFER_TRY(const auto gid, number_option(storage, "fsgid=", 10));
   COFFER_TRY(const auto mode, number_option(storage, "mode=", 8));
-  std::error_code error;
-  fs::create_directories(storage.mount_point(), error);
-  if (error)
-    return fail_errno(error.value(), fmt::format("make directory '{}'", storage.mount_point()));
-  if (mode && ::chmod(storage.mount_point().c_str(), *mode & 07777U) != 0)
+  COFFER_TRY(const auto directory, open_directories(storage.mount_point()));
+  if (mode && ::fchmod(directory.get(), *mode & 07777U) != 0)
     return fail_errno(errno, fmt::format("set mode of '{}'", storage.mount_point()));
-  return gid ? set_group(storage.mount_point(), *gid) : Status{};
+  return gid ? set_group(directory, storage.mount_point(), *gid) : Status{};
 }
 
 Result<nlohmann::json> pull_metadata(const grpc::Storage& storage) {
@@ -145,7 +143,7 @@ Storages::Storages(const asio::any_io_executor& executor, StoragePaths paths, De
 std::vector<std::string> Storages::drivers() { return {kDrivers.begin(), kDrivers.end()}; }
 
 Task<Result<std::vector<std::string>>> Storages::add_all(std::vector<grpc::Storage> storages,
-                                                         std::string container_id) {
+                                                         std::string container_id, bool pause) {
   const auto lock = co_await turn_.lock();
   std::vector<std::string> added;
   for (const auto& storage : storages) {
@@ -155,7 +153,7 @@ Task<Result<std::vector<std::string>>> Storages::add_all(std::vector<grpc::Stora
       added.push_back(key);
       continue;
     }
-    auto mounted = co_await mount_one(storage, container_id);
+    auto mounted = co_await mount_one(storage, container_id, pause);
     if (!mounted) {
       release(added);
       co_return fail(std::move(mounted).error().with_context(
@@ -205,11 +203,13 @@ Status Storages::mount_ephemeral(const grpc::Storage& storage) {
   // As Kata does: the size of a memory volume is the guest's, not the host's, until it is resized.
   bare.clear_options();
   COFFER_TRY_VOID(plain_mount(bare, storage.source(), storage.fstype()));
-  return gid ? set_group(storage.mount_point(), *gid) : Status{};
+  if (!gid) return {};
+  COFFER_TRY(const auto root, open_directories(storage.mount_point()));
+  return set_group(root, storage.mount_point(), *gid);
 }
 
 Task<Result<bool>> Storages::mount_one(const grpc::Storage& storage,
-                                       const std::string& container_id) {
+                                       const std::string& container_id, bool pause) {
   const auto& driver = storage.driver();
   COFFER_CO_TRY_VOID(check_path(storage.mount_point(), "mount point"));
   if (driver == "9p" || driver == "virtio-fs" || driver == "bind") {
@@ -234,7 +234,7 @@ Task<Result<bool>> Storages::mount_one(const grpc::Storage& storage,
     co_return false;
   }
   if (driver == "overlayfs") co_return mount_overlay(storage, container_id);
-  if (driver == "image_guest_pull") co_return co_await pull_image(storage, container_id);
+  if (driver == "image_guest_pull") co_return co_await pull_image(storage, container_id, pause);
   Result<std::string> device = std::string();
   if (driver == "blk" && !storage.source().starts_with("/dev/"))
     device = co_await devices_.block_by_pci_path(storage.source());
@@ -282,10 +282,7 @@ Result<bool> Storages::mount_overlay(const grpc::Storage& storage,
   for (const std::string_view option : storage.driver_options()) {
     if (!option.starts_with(kOverlayMkdir)) continue;
     const auto directory = option.substr(kOverlayMkdir.size());
-    COFFER_TRY_VOID(check_path(directory, "overlay directory"));
-    std::error_code error;
-    fs::create_directories(directory, error);
-    if (error) return fail_errno(error.value(), fmt::format("make directory '{}'", directory));
+    COFFER_TRY_VOID(open_directories(std::string(directory)));
   }
   auto edited = storage;
   edited.clear_options();
@@ -313,13 +310,18 @@ Result<bool> Storages::mount_overlay(const grpc::Storage& storage,
 }
 
 Task<Result<bool>> Storages::pull_image(const grpc::Storage& storage,
-                                        const std::string& container_id) {
+                                        const std::string& container_id, bool pause) {
   if (container_id.empty())
     co_return fail(Code::kInvalidArgument, "pull an image: it needs a container");
   COFFER_CO_TRY(const auto document, pull_metadata(storage));
   auto metadata = text_members(document);
   const auto bundle = paths_.base / container_id;
-  if (is_sandbox_container(metadata)) {
+  // No policy of Kata's looks at the metadata: it may not say more than the annotations do.
+  if (is_sandbox_container(metadata) != pause)
+    co_return fail(Code::kInvalidArgument,
+                   "pull an image: its metadata and the container's annotations do not agree on "
+                   "whether it is the pod's own container");
+  if (pause) {
     // The pause container is part of the measured image: nothing is pulled for it.
     std::error_code error;
     fs::create_directories(bundle, error);

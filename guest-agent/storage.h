@@ -49,10 +49,12 @@ class Storages {
   Storages(const asio::any_io_executor& executor, StoragePaths paths, DeviceFinder& devices,
            ChildRegistry& children, Modules& modules, ImageStore* images, Logger log);
 
-  // Mounts each, in order. `container_id` is empty for the sandbox's. On an error those of this
-  // call that were mounted are released again.
+  // Mounts each, in order. `container_id` is empty for the sandbox's; `pause`: the container is the
+  // pod's own, as its annotations say, which the policy sees. On an error those of this call that
+  // were mounted are released again.
   [[nodiscard]] Task<Result<std::vector<std::string>>> add_all(std::vector<grpc::Storage> storages,
-                                                               std::string container_id);
+                                                               std::string container_id,
+                                                               bool pause);
   // Takes back what add_all returned. Errors are logged: the container is gone anyway.
   void release(const std::vector<std::string>& mount_points);
 
@@ -74,10 +76,10 @@ class Storages {
                                    const std::string& type);
   [[nodiscard]] Status mount_ephemeral(const grpc::Storage& storage);
   [[nodiscard]] Task<Result<bool>> mount_one(const grpc::Storage& storage,
-                                             const std::string& container_id);
+                                             const std::string& container_id, bool pause);
   [[nodiscard]] Task<Result<bool>> mount_block(const grpc::Storage& storage, std::string device);
   [[nodiscard]] Task<Result<bool>> pull_image(const grpc::Storage& storage,
-                                              const std::string& container_id);
+                                              const std::string& container_id, bool pause);
   [[nodiscard]] Result<bool> mount_overlay(const grpc::Storage& storage,
                                            const std::string& container_id);
 

@@ -285,6 +285,58 @@ TEST_F(Agent, OpensNoDeviceThatNoRuleAllows) {
   EXPECT_TRUE(ok(remove("devices")));
 }
 
+TEST_F(Agent, TellsTheHostOnlyTerminationMessagesOfItsShare) {
+  const std::string log = "/run/kata-containers/shared/containers/c-0123-log";
+  grpc::CopyFileRequest copy;
+  copy.set_path(log);
+  copy.set_file_mode(S_IFREG | 0666);
+  copy.set_dir_mode(0755);
+  ASSERT_TRUE(ok(client_->call<Empty>("CopyFile", copy)));
+  ASSERT_TRUE(write_file(dir_ / "secret", "hidden"));
+  for (const char* name : {"log", "secret"}) ASSERT_TRUE(write_file(dir_ / "rootfs" / name, ""));
+  const auto message_of = [&](const std::string& id, const std::string& path) {
+    auto request = spec(id, {"sh", "-c", "echo -n done >/log"});
+    for (const auto& [source, destination] :
+         {std::pair{log, "/log"}, std::pair{(dir_ / "secret").string(), "/secret"}}) {
+      auto& mount = *request.mutable_oci()->add_mounts();
+      mount.set_source(source);
+      mount.set_destination(destination);
+      mount.set_type("bind");
+      mount.add_options("bind");
+    }
+    auto& annotations = *request.mutable_oci()->mutable_annotations();
+    annotations["io.kubernetes.container.terminationMessagePath"] = path;
+    create(request);
+    start(id);
+    EXPECT_EQ(wait(id), 0);
+    grpc::GetDiagnosticDataRequest wanted;
+    wanted.set_log_type("termination_log");
+    wanted.set_container_id(id);
+    const auto got = client_->call<grpc::GetDiagnosticDataResponse>("GetDiagnosticData", wanted);
+    EXPECT_TRUE(ok(got));
+    EXPECT_TRUE(ok(remove(id)));
+    return got ? got->data() : "";
+  };
+  EXPECT_EQ(message_of("says", "/log"), "done");
+  EXPECT_EQ(message_of("spies", "/secret"), "");
+}
+
+TEST_F(Agent, TakesNoContainerIntoTheCgroupOfAnother) {
+  auto first = spec("first", {"sleep", "1000"});
+  first.mutable_oci()->mutable_linux()->set_cgroupspath("/pod/first");
+  create(first);
+  for (const char* path : {"/pod/first", "/pod/first/inside", "/pod"}) {
+    auto second = spec("second", {"true"});
+    second.mutable_oci()->mutable_linux()->set_cgroupspath(path);
+    EXPECT_EQ(client_->call<Empty>("CreateContainer", second).error().code(),
+              Code::kInvalidArgument)
+        << path;
+  }
+  EXPECT_TRUE(ok(remove("first")));
+  create(first);
+  EXPECT_TRUE(ok(remove("first")));
+}
+
 TEST_F(Agent, RefusesASecondSandbox) {
   grpc::CreateSandboxRequest request;
   EXPECT_EQ(client_->call<Empty>("CreateSandbox", request).error().code(),

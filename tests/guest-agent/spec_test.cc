@@ -226,6 +226,36 @@ TEST(Bundle, PutsTheContainerIntoTheSandbox) {
   EXPECT_FALSE(config.contains("hostname"));
 }
 
+// Kata's rules look for ".../ID/rootfs" anywhere in the path.
+TEST(Bundle, TakesNoRootThatIsNotTheContainers) {
+  std::string name = fs::temp_directory_path() / "root-XXXXXX";
+  const fs::path dir = ::mkdtemp(name.data());
+  const auto base = dir / "base";
+  for (const char* made : {"c1/rootfs/bin", "c2/rootfs", "shared/containers/c1/rootfs"})
+    fs::create_directories(base / made);
+  fs::create_directory_symlink(base / "c2/rootfs", base / "shared/containers/link");
+  fs::create_directories(dir / "elsewhere");
+  const auto refusal = [&](const std::string& path, bool pulled = false) {
+    const auto status = check_root(base, "c1", path, pulled);
+    return status ? std::string("taken") : status.error().message().substr(path.size());
+  };
+  const auto own = (base / "c1/rootfs").native();
+  EXPECT_EQ(refusal(own), "taken");
+  EXPECT_EQ(refusal(own, true), "taken");
+  EXPECT_EQ(refusal(base / "shared/containers/c1/rootfs"), "taken");
+  EXPECT_EQ(refusal(dir / "elsewhere"), "taken");
+  for (const std::string& bad :
+       {std::string("/"), base.native(), dir.native(), own + "/../../../..", own + "/.", own + "/",
+        own + "/bin", (base / "c2/rootfs").native(), (base / "c1").native(), "/" + own,
+        (base / "shared/containers/link").native(), (base / "shared/none").native(),
+        std::string("base/c1/rootfs"), std::string()}) {
+    EXPECT_NE(refusal(bad), "taken") << bad;
+  }
+  EXPECT_NE(refusal(base / "shared/containers/c1/rootfs", true), "taken")
+      << "the image was unpacked elsewhere";
+  fs::remove_all(dir);
+}
+
 TEST(Bundle, RunsThePauseProgramOfTheGuest) {
   std::string name = fs::temp_directory_path() / "pause-XXXXXX";
   const fs::path dir = ::mkdtemp(name.data());
