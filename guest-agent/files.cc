@@ -50,8 +50,7 @@ Result<FileReceiver::Place> FileReceiver::place(const grpc::CopyFileRequest& req
                 fmt::format("copy to '{}': want a path below '{}'", request.path(), prefix));
   std::error_code error;
   std::filesystem::create_directories(root_, error);
-  COFFER_TRY(const auto root, open_file(root_, O_PATH | O_DIRECTORY));
-  COFFER_TRY(auto parent, open_in_root(root.get(), ".", O_PATH | O_DIRECTORY));
+  COFFER_TRY(auto parent, open_file(root_, O_PATH | O_DIRECTORY));
   std::string_view rest = std::string_view(request.path()).substr(prefix.size());
   std::string walked;
   for (;;) {
@@ -71,7 +70,10 @@ Result<FileReceiver::Place> FileReceiver::place(const grpc::CopyFileRequest& req
       return fail_errno(errno, fmt::format("make directory '{}'", walked));
     const bool last = rest.find('/') == std::string_view::npos;
     if (made && last) COFFER_TRY_VOID(own(request, parent.get(), part));
-    COFFER_TRY(parent, open_in_root(root.get(), walked, O_PATH | O_DIRECTORY));
+    // Not through a link, not even one that stays inside: the policy has approved this very path.
+    Fd next(::openat(parent.get(), part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!next.valid()) return fail_errno(errno, fmt::format("open directory '{}'", walked));
+    parent = std::move(next);
   }
 }
 

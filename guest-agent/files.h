@@ -1,6 +1,6 @@
-// CopyFile: the host puts small files into the guest, in chunks, below one directory. The path is
-// resolved by the kernel with that directory as its root (openat2, RESOLVE_IN_ROOT), so neither
-// "..", nor a link that an earlier call made, leads out of it.
+// CopyFile: the host puts small files into the guest, in chunks, below one directory. A path with
+// ".." is refused, and none is followed through a link, be it one that an earlier call made or a
+// container: what is written stands where the policy saw that it would.
 #pragma once
 
 #include <cstdint>

@@ -121,6 +121,16 @@ TEST_F(CopyFile, DoesNotLeaveItsRootByALinkOfItsOwnMaking) {
   EXPECT_EQ(read_file(dir_ / "secret").value_or(""), "untouched");
 }
 
+TEST_F(CopyFile, WritesThroughNoLinkThatStaysInside) {
+  ASSERT_TRUE(receiver_->receive(file("other/config", "theirs")));
+  ASSERT_TRUE(receiver_->receive(link("mine", "other")));
+  // ENOTDIR.
+  EXPECT_FALSE(receiver_->receive(file("mine/config", "ours")));
+  EXPECT_FALSE(receiver_->receive(file("mine/sub/config", "ours")));
+  EXPECT_EQ(content("other/config"), "theirs");
+  EXPECT_FALSE(fs::exists(root_ / "other/sub"));
+}
+
 TEST_F(CopyFile, RefusesSizesThatDoNotAddUp) {
   EXPECT_EQ(refusal(file("f", "abc", 2)), Code::kInvalidArgument);
   auto negative = file("f", "");
