@@ -66,11 +66,12 @@ void OutputStream::process_exited() {
   if (exited_) return;
   exited_ = true;
   drain_.expires_after(kDrainTime);
-  drain_.async_wait([this](const boost::system::error_code& error) {
-    if (error) return;  // we may be gone
-    drained_ = true;
+  drain_.async_wait([owner = std::weak_ptr(self_)](const boost::system::error_code& error) {
+    const auto stream = owner.lock();
+    if (error || !stream) return;
+    (*stream)->drained_ = true;
     boost::system::error_code ignored;
-    if (descriptor_.is_open()) descriptor_.cancel(ignored);
+    if ((*stream)->descriptor_.is_open()) (*stream)->descriptor_.cancel(ignored);
   });
 }
 

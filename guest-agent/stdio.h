@@ -38,6 +38,8 @@ class OutputStream {
   asio::steady_timer drain_;
   bool exited_ = false;
   bool drained_ = false;
+  // Tells the timer's handler, which may be due already, whether this object is still there.
+  std::shared_ptr<OutputStream*> self_ = std::make_shared<OutputStream*>(this);
 };
 
 class InputStream {

@@ -4,6 +4,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <memory>
+#include <thread>
+
 #include "base/log.h"
 #include "tests/base/run_task.h"
 
@@ -56,6 +61,23 @@ TEST(OutputStream, EndsAfterTheExitThoughSomebodyHoldsTheOtherEnd) {
     const auto end = co_await pipes.ours.out->read(100);  // child_out is still open
     EXPECT_EQ(end.value_or("x"), "");
   });
+}
+
+// The timer was due, its handler had not run yet, and the stream went.
+TEST(OutputStream, MayGoWhenItsDrainTimeIsUp) {
+  asio::io_context loop(1);
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const Fd writer(ends[1]);
+  auto stream = std::make_unique<OutputStream>(loop.get_executor(), Fd(ends[0]));
+  stream->process_exited();
+  asio::post(loop, [&] {
+    // No event tells that a timer is due but not yet handled: the loop is kept busy until it is.
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    asio::post(loop, [&] { stream.reset(); });
+  });
+  loop.run();
+  EXPECT_FALSE(stream);
 }
 
 TEST(OutputStream, NeverReturnsMoreThanAFrameHolds) {
