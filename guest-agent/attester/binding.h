@@ -21,7 +21,9 @@ namespace coffer::attester {
 // binds it here (`attester` is null).
 [[nodiscard]] Result<bool> check_binding(tee::Attester* attester, BytesView digest);
 
-// There is no initdata: then none may be bound, or the host has kept it back.
+// There is no initdata: then none may be bound, or the host has kept it back. TPM: PCR 8 is
+// extended all the same, with the digest of nothing; what runs later can no longer bring it to what
+// it would be with the tenant's.
 [[nodiscard]] Status check_nothing_bound(tee::Attester* attester);
 
 }  // namespace coffer::attester

@@ -74,6 +74,13 @@ TEST(Binding, NoticesInitdataThatWasKeptBack) {
   EXPECT_FALSE(check_nothing_bound(&bound));
 }
 
+// Left as it was, PCR 8 could be extended with the tenant's digest by whatever the host has run.
+TEST(Binding, ClosesPcr8WhereThereIsNoInitdata) {
+  FakeTee tpm("tpm", {});
+  EXPECT_TRUE(check_nothing_bound(&tpm));
+  EXPECT_EQ(tpm.extended(), "8:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
 class InitdataCommandTest : public testing::Test {
  protected:
   void SetUp() override {
