@@ -183,6 +183,28 @@ TEST_F(Guest, LeavesTheOldRootBehindWithPivotRoot) {
   EXPECT_TRUE(ok(agent().remove("root")));
 }
 
+TEST_F(Guest, OpensNoDeviceThatNoRuleAllows) {
+  // The guest's console, which whoever may make a node could open. A failed redirection of ':' ends
+  // the shell: hence the parentheses.
+  auto request =
+      spec("devices", {"sh", "-c",
+                       "busybox mknod /tmp/console c 4 64 && busybox mknod /tmp/null c 1 3; "
+                       "(: </tmp/console) && echo opened; (: </tmp/null) && echo null"});
+  auto& capabilities = *request.mutable_oci()->mutable_process()->mutable_capabilities();
+  for (auto* list : {capabilities.mutable_bounding(), capabilities.mutable_effective(),
+                     capabilities.mutable_permitted()})
+    *list->Add() = "CAP_MKNOD";
+  // The share would keep the nodes as files of another kind.
+  auto& mount = *request.mutable_oci()->add_mounts();
+  mount.set_destination("/tmp");
+  mount.set_source("tmpfs");
+  mount.set_type("tmpfs");
+  run(request);
+  EXPECT_EQ(output("devices"), "null\n");
+  EXPECT_EQ(agent().wait("devices").value_or(-1), 0);
+  EXPECT_TRUE(ok(agent().remove("devices")));
+}
+
 TEST_F(Guest, LimitsProcessesAndMemory) {
   auto request = spec("limits", {"sleep", "1000"});
   auto& resources = *request.mutable_oci()->mutable_linux()->mutable_resources();
