@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "base/percent.h"
 
 namespace coffer::endorsements {
 namespace {
@@ -17,25 +18,15 @@ constexpr UnixTime kFresh = 86400;
 constexpr std::size_t kMaxReady = 32;
 constexpr std::size_t kMaxDocument = std::size_t{8} << 20U;
 
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      if (const auto byte = from_hex(text.substr(i + 1, 2)); byte) {
-        out += static_cast<char>(byte->front());
-        i += 2;
-        continue;
-      }
-    }
-    out += text[i];
-  }
-  return out;
-}
-
 Result<Bytes> issuer_chain(const http::Response& response,
                            std::initializer_list<std::string_view> names) {
   for (const auto name : names) {
-    if (const auto value = response.header(name)) return to_bytes(percent_decoded(*value));
+    const auto value = response.header(name);
+    if (!value) continue;
+    const auto chain = percent_decoded(*value, Plus::kIsItself);
+    if (chain) return to_bytes(*chain);
+    return fail(Code::kFailedPrecondition,
+                fmt::format("the answer's header '{}': {}", name, chain.error().message()));
   }
   return fail(Code::kFailedPrecondition,
               fmt::format("the answer has no header '{}'", *names.begin()));

@@ -7,7 +7,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <optional>
 
-#include "base/bytes.h"
+#include "base/percent.h"
 #include "base/utf8.h"
 
 namespace coffer::guest_api {
@@ -21,22 +21,10 @@ std::unexpected<Error> refuse(std::string_view why) {
   return fail(Code::kInvalidArgument, fmt::format("read request: {}", why));
 }
 
-std::optional<std::string> percent_decode(std::string_view text, bool plus_is_blank) {
-  std::string out;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] == '+' && plus_is_blank) {
-      out += ' ';
-    } else if (text[at] == '%') {
-      const auto byte = from_hex(text.substr(at + 1, 2));
-      if (!byte || byte->size() != 1) return std::nullopt;
-      out += static_cast<char>(byte->front());
-      at += 2;
-    } else {
-      out += text[at];
-    }
-  }
-  if (!is_utf8(out)) return std::nullopt;
-  return out;
+std::optional<std::string> decoded(std::string_view text, Plus plus) {
+  auto out = percent_decoded(text, plus);
+  if (!out || !is_utf8(*out)) return std::nullopt;
+  return *std::move(out);
 }
 
 Result<std::map<std::string, std::string>> parse_query(std::string_view text) {
@@ -46,9 +34,10 @@ Result<std::map<std::string, std::string>> parse_query(std::string_view text) {
     const auto pair = text.substr(0, end);
     text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
     const auto equals = pair.find('=');
-    const auto name = percent_decode(pair.substr(0, equals), true);
-    const auto value = percent_decode(
-        equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
+    const auto name = decoded(pair.substr(0, equals), Plus::kIsBlank);
+    const auto value =
+        decoded(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1),
+                Plus::kIsBlank);
     if (!name || !value) return refuse("the query is not percent-encoded UTF-8");
     if (!out.emplace(*name, *value).second) {
       return refuse(fmt::format("parameter '{}' stands twice", *name));
@@ -102,7 +91,7 @@ Result<HttpRequest> RequestParser::take() {
     return refuse("its target is no path");
   }
   const auto question = target.find('?');
-  auto path = percent_decode(target.substr(0, question), false);
+  auto path = decoded(target.substr(0, question), Plus::kIsItself);
   if (!path) return refuse("its path is not percent-encoded UTF-8");
   HttpRequest out;
   out.method = method;

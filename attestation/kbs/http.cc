@@ -3,26 +3,15 @@
 #include <algorithm>
 #include <cctype>
 
-#include "base/bytes.h"
+#include "base/percent.h"
 
 namespace coffer::kbs {
 namespace {
 
 constexpr std::size_t kMaxPairs = 64;
 
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      if (const auto byte = from_hex(text.substr(i + 1, 2)); byte) {
-        out += static_cast<char>(byte->front());
-        i += 2;
-        continue;
-      }
-    }
-    out += text[i] == '+' ? ' ' : text[i];
-  }
-  return out;
+std::string plain(std::string_view text) {
+  return percent_decoded(text, Plus::kIsBlank).value_or(std::string(text));
 }
 
 std::string_view next_part(std::string_view& rest, char separator) {
@@ -65,7 +54,7 @@ std::map<std::string, std::string> HttpRequest::query() const {
   while (!rest.empty() && out.size() < kMaxPairs) {
     std::string_view pair = next_part(rest, '&');
     const std::string_view name = next_part(pair, '=');
-    if (!name.empty()) out[percent_decoded(name)] = percent_decoded(pair);
+    if (!name.empty()) out[plain(name)] = plain(pair);
   }
   return out;
 }

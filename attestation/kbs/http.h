@@ -20,7 +20,7 @@ struct HttpRequest {
   [[nodiscard]] std::string_view path() const;
   // The path's segments below `prefix`; empty when it stands elsewhere.
   [[nodiscard]] std::vector<std::string> segments(std::string_view prefix) const;
-  // Percent-decoded; of a name that stands twice the last.
+  // Percent-decoded, or as it stands where that cannot be; of a name that stands twice the last.
   [[nodiscard]] std::map<std::string, std::string> query() const;
   // The token of "Authorization: Bearer TOKEN"; empty when there is none.
   [[nodiscard]] std::string_view bearer() const;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/bytes.h"
+#include "base/percent.h"
 #include "policy/builtins/families.h"
 #include "policy/builtins/registry.h"
 
@@ -119,28 +120,15 @@ std::string query_escape(std::string_view text) {
   return out;
 }
 
-Result<std::string> query_unescape(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '+') {
-      out += ' ';
-    } else if (text[i] == '%') {
-      const auto byte = from_hex(text.substr(i + 1, 2));
-      if (!byte || byte->size() != 1) {
-        return builtin_error("invalid URL escape \"" + std::string(text.substr(i, 3)) + "\"");
-      }
-      out += static_cast<char>((*byte)[0]);
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
 Result<Value> urlquery_encode(BuiltinContext& /*context*/, std::span<const Value> args) {
   COFFER_TRY(const auto text, string_operand(args, 1));
   return Value::string(query_escape(text));
+}
+
+Result<std::string> query_unescape(std::string_view text) {
+  auto plain = percent_decoded(text, Plus::kIsBlank);
+  if (!plain) return builtin_error(plain.error().message());
+  return plain;
 }
 
 Result<Value> urlquery_decode(BuiltinContext& /*context*/, std::span<const Value> args) {

@@ -4,34 +4,19 @@
 #include <fmt/core.h>
 #include <sys/stat.h>
 
-#include <charconv>
 #include <filesystem>
 #include <optional>
+
+#include "base/percent.h"
 
 namespace coffer::shim {
 namespace {
 
-Result<std::string> percent_decode(std::string_view text) {
-  constexpr std::size_t kDigits = 2;
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '+') {
-      out.push_back(' ');
-    } else if (text[i] != '%') {
-      out.push_back(text[i]);
-    } else {
-      unsigned value = 0;
-      const std::string_view digits = text.substr(i + 1, kDigits);
-      const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-      if (digits.size() != kDigits || parsed.ptr != digits.data() + kDigits) {
-        return fail(Code::kInvalidArgument,
-                    fmt::format("read stdio address '{}': bad escape at {}", text, i));
-      }
-      out.push_back(static_cast<char>(value));
-      i += kDigits;
-    }
-  }
-  return out;
+Result<std::string> plain(std::string_view text, Plus plus) {
+  auto decoded = percent_decoded(text, plus);
+  if (decoded) return decoded;
+  return fail(
+      std::move(decoded).error().with_context(fmt::format("read stdio address '{}'", text)));
 }
 
 Status parse_query(std::string_view query, StdioAddress& address) {
@@ -41,8 +26,9 @@ Status parse_query(std::string_view query, StdioAddress& address) {
     query.remove_prefix(std::min(end + 1, query.size()));
     if (pair.empty()) continue;
     const auto equals = std::min(pair.find('='), pair.size());
-    COFFER_TRY(std::string key, percent_decode(pair.substr(0, equals)));
-    COFFER_TRY(std::string value, percent_decode(pair.substr(std::min(equals + 1, pair.size()))));
+    COFFER_TRY(std::string key, plain(pair.substr(0, equals), Plus::kIsBlank));
+    COFFER_TRY(std::string value,
+               plain(pair.substr(std::min(equals + 1, pair.size())), Plus::kIsBlank));
     address.query.emplace_back(std::move(key), std::move(value));
   }
   return {};
@@ -78,7 +64,7 @@ Result<StdioAddress> parse_stdio_address(std::string_view text) {
     address.kind = *kind;
     const std::string_view rest = text.substr(mark + kMark.size());
     const auto question = std::min(rest.find('?'), rest.size());
-    COFFER_TRY(address.path, percent_decode(rest.substr(0, question)));
+    COFFER_TRY(address.path, plain(rest.substr(0, question), Plus::kIsItself));
     COFFER_TRY_VOID(parse_query(rest.substr(std::min(question + 1, rest.size())), address));
   }
   if (!address.path.starts_with('/') || address.path.find('\0') != std::string::npos) {

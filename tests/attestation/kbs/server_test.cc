@@ -309,6 +309,14 @@ TEST(GrpcServer, ANameThatBeginsLikeALoopbackAddressIsNone) {
   }
 }
 
+TEST(HttpRequest, ReadsItsQuery) {
+  HttpRequest request;
+  request.target = "/p?a=1&b=x%20y+z&a=2&=no&c&%64=100%25&e=%zz+";
+  const std::map<std::string, std::string> want = {
+      {"a", "2"}, {"b", "x y z"}, {"c", ""}, {"d", "100%"}, {"e", "%zz+"}};
+  EXPECT_EQ(request.query(), want);
+}
+
 TEST(Journal, LeavesOutWhatNobodyCouldRead) {
   std::string text;
   Journal journal(Logger(LogSink::to_callback([&](std::string_view line) { text += line; }),
