@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "policy/value/escape.h"
 #include "policy/value/number.h"
 #include "policy/value/utf8.h"
 
@@ -92,52 +93,12 @@ void Lexer::number(Token& token) {
   if (!is_json_number(token.text)) set_error(token, "illegal number format");
 }
 
-bool Lexer::hex4(char32_t& code) {
-  code = 0;
-  for (int i = 0; i < 4; ++i) {
-    const char c = at(offset_);
-    unsigned digit = 0;
-    if (is_digit(c)) {
-      digit = static_cast<unsigned>(c - '0');
-    } else if (c >= 'a' && c <= 'f') {
-      digit = static_cast<unsigned>(c - 'a') + 10;
-    } else if (c >= 'A' && c <= 'F') {
-      digit = static_cast<unsigned>(c - 'A') + 10;
-    } else {
-      return false;
-    }
-    code = code * 16 + digit;
-    ++offset_;
-  }
-  return true;
-}
-
 bool Lexer::escape(std::string& out, std::string& error) {
-  ++offset_;  // the backslash
-  const char c = at(offset_++);
-  static constexpr std::string_view kFrom = "\"\\/bfnrt";
-  static constexpr std::string_view kTo = "\"\\/\b\f\n\r\t";
-  if (const std::size_t i = kFrom.find(c); i != std::string_view::npos) {
-    out.push_back(kTo[i]);
-    return true;
-  }
-  char32_t code = 0;
-  if (c != 'u' || !hex4(code)) {
-    error = "illegal escape sequence";
-    return false;
-  }
-  if (code >= 0xd800 && code < 0xdc00 && at(offset_) == '\\' && at(offset_ + 1) == 'u') {
-    const std::uint32_t back = offset_;
-    offset_ += 2;
-    char32_t low = 0;
-    if (hex4(low) && low >= 0xdc00 && low < 0xe000) {
-      code = 0x10000 + ((code - 0xd800) << 10U) + (low - 0xdc00);
-    } else {
-      offset_ = back;
-    }
-  }
-  append_rune(out, code);
-  return true;
+  std::size_t at = offset_ + 1;  // behind the backslash
+  const bool good = append_escape(file_->text, at, out);
+  offset_ = static_cast<std::uint32_t>(at);
+  if (!good) error = "illegal escape sequence";
+  return good;
 }
 
 void Lexer::string(Token& token) {

@@ -51,7 +51,6 @@ class Lexer {
   void raw_string(Token& token);
   void punctuation(Token& token);
   [[nodiscard]] bool escape(std::string& out, std::string& error);
-  [[nodiscard]] bool hex4(char32_t& code);
 
   const SourceFile* file_;
   std::uint32_t offset_ = 0;

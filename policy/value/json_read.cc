@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "policy/value/escape.h"
 #include "policy/value/json.h"
 #include "policy/value/number.h"
 #include "policy/value/utf8.h"
@@ -96,75 +97,6 @@ class JsonReader {
     return Value::number_from_literal(literal);
   }
 
-  bool hex4(char32_t& code) {
-    if (text_.size() - at_ < 4) return false;
-    code = 0;
-    for (int i = 0; i < 4; ++i) {
-      const char c = text_[at_++];
-      unsigned digit = 0;
-      if (c >= '0' && c <= '9') {
-        digit = static_cast<unsigned>(c - '0');
-      } else if (c >= 'a' && c <= 'f') {
-        digit = static_cast<unsigned>(c - 'a') + 10;
-      } else if (c >= 'A' && c <= 'F') {
-        digit = static_cast<unsigned>(c - 'A') + 10;
-      } else {
-        return false;
-      }
-      code = code * 16 + digit;
-    }
-    return true;
-  }
-
-  bool unicode_escape() {
-    char32_t code = 0;
-    if (!hex4(code)) return false;
-    if (code >= 0xd800 && code < 0xdc00 && text_.substr(at_, 2) == "\\u") {
-      const std::size_t back = at_;
-      at_ += 2;
-      char32_t low = 0;
-      if (!hex4(low)) return false;
-      if (low >= 0xdc00 && low < 0xe000) {
-        code = 0x10000 + ((code - 0xd800) << 10U) + (low - 0xdc00);
-      } else {
-        at_ = back;
-      }
-    }
-    append_rune(scratch_, code);
-    return true;
-  }
-
-  bool escape() {
-    if (at_ >= text_.size()) return false;
-    const char c = text_[at_++];
-    switch (c) {
-      case '"':
-      case '\\':
-      case '/':
-        scratch_.push_back(c);
-        return true;
-      case 'b':
-        scratch_.push_back('\b');
-        return true;
-      case 'f':
-        scratch_.push_back('\f');
-        return true;
-      case 'n':
-        scratch_.push_back('\n');
-        return true;
-      case 'r':
-        scratch_.push_back('\r');
-        return true;
-      case 't':
-        scratch_.push_back('\t');
-        return true;
-      case 'u':
-        return unicode_escape();
-      default:
-        return false;
-    }
-  }
-
   // The view lasts until the next string.
   bool string(std::string_view& out) {
     ++at_;
@@ -197,7 +129,7 @@ class JsonReader {
       }
       if (c == '\\') {
         ++at_;
-        if (!escape()) {
+        if (!append_escape(text_, at_, scratch_)) {
           give_up("invalid escape in a string");
           return false;
         }

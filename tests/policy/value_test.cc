@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "policy/value/escape.h"
 #include "policy/value/json.h"
 #include "policy/value/number.h"
 #include "policy/value/yaml.h"
@@ -22,6 +23,42 @@ TEST(Value, ReadsAndWritesJson) {
     EXPECT_EQ(to_json(json(text)), text);
   EXPECT_EQ(to_json(json(R"("\u00e9\ud83d\ude00\ud800")")), "\"é😀\xef\xbf\xbd\"");
   EXPECT_EQ(to_json(json(R"({"b":1,"a":2,"b":3})")), R"({"a":2,"b":3})");
+}
+
+TEST(Escape, ReadsEachFormAndMovesBehindIt) {
+  for (const auto& [text, want] : {std::pair{R"("x)", "\""},
+                                   {R"(\x)", "\\"},
+                                   {"/x", "/"},
+                                   {"nx", "\n"},
+                                   {"bx", "\b"},
+                                   {"u00e9x", "é"},
+                                   {"u20ACx", "€"},
+                                   {R"(ud83d\ude00x)", "😀"},
+                                   {R"(ude00x)", "\xef\xbf\xbd"}}) {
+    std::size_t at = 0;
+    std::string out;
+    EXPECT_TRUE(append_escape(text, at, out)) << text;
+    EXPECT_EQ(out, want) << text;
+    EXPECT_EQ(std::string_view(text).substr(at), "x") << text;
+  }
+  // Half a pair, and then a character of its own.
+  EXPECT_EQ(to_json(json(R"("\ud83d\u0041\ud83d\ud83d\ude00\ud83dx")")),
+            "\"\xef\xbf\xbd"
+            "A"
+            "\xef\xbf\xbd"
+            "😀"
+            "\xef\xbf\xbd"
+            "x\"");
+}
+
+TEST(Escape, RefusesOthers) {
+  for (const std::string_view text : {"", "x", "a", "u", "u123", "u12g4", "U0041", "N"}) {
+    std::size_t at = 0;
+    std::string out;
+    EXPECT_FALSE(append_escape(text, at, out)) << text;
+    EXPECT_LE(at, text.size()) << text;
+  }
+  EXPECT_FALSE(parse_json(R"("\ud83d\u12")", "test"));
 }
 
 TEST(Value, RefusesMalformedJson) {
