@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <iterator>
 
@@ -202,6 +203,17 @@ Status Options::parse(Args args) {
   }
   if (positional_ != nullptr) positional_->insert(positional_->end(), args.begin(), args.end());
   return {};
+}
+
+Result<std::uint64_t> to_number(std::string_view option, std::string_view text) {
+  const bool hex = text.starts_with("0x") || text.starts_with("0X");
+  const std::string_view digits = hex ? text.substr(2) : text;
+  std::uint64_t value = 0;
+  const auto [at, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), value, hex ? 16 : 10);
+  if (error == std::errc() && at == digits.data() + digits.size() && !digits.empty()) return value;
+  return fail(Code::kInvalidArgument,
+              fmt::format("option '{}': '{}' is not a number", option, text));
 }
 
 int dispatch(std::span<const Command> commands, Args args) {

@@ -4,6 +4,7 @@
 // "coffer: WHAT: WHY (HINT)"; exit 0 as asked, 1 a negative answer, 2 usage or unreadable input.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -72,6 +73,9 @@ class Options {
   std::vector<std::string>* positional_ = nullptr;
   bool help_shown_ = false;
 };
+
+// An option's value: decimal, or hexadecimal after "0x". kInvalidArgument names the option.
+[[nodiscard]] Result<std::uint64_t> to_number(std::string_view option, std::string_view text);
 
 // Runs the command that `args` (without the program's name) asks for; "", "--help" and "--version"
 // are handled here.

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
@@ -41,17 +40,6 @@ void declare(Options& options, IdBlockOptions& o) {
       .value("--id-auth", &o.id_auth, "file of the 4096-byte authentication")
       .flag("--check", &o.check, "check the two files instead of writing them")
       .flag("--json", &o.json, "print JSON");
-}
-
-Result<std::uint64_t> to_number(std::string_view option, std::string_view text) {
-  const bool hex = text.starts_with("0x");
-  const std::string_view digits = hex ? text.substr(2) : text;
-  std::uint64_t value = 0;
-  const auto [at, error] =
-      std::from_chars(digits.data(), digits.data() + digits.size(), value, hex ? 16 : 10);
-  if (error == std::errc() && at == digits.data() + digits.size() && !digits.empty()) return value;
-  return fail(Code::kInvalidArgument,
-              fmt::format("option '{}': '{}' is not a number", option, text));
 }
 
 Status fill(std::span<std::uint8_t> field, const std::string& hex, std::string_view option) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -61,17 +60,6 @@ void declare(Options& options, MeasureOptions& o) {
       .value("--vars-file", &o.vars_file, "the variable store, for its size (snp-svsm)")
       .values("--output-format", &o.formats, "hex (default), base64, json, or of SNP corim");
   declare_corim(options, o.corim);
-}
-
-Result<std::uint64_t> to_number(std::string_view option, std::string_view text) {
-  const bool hex = text.starts_with("0x") || text.starts_with("0X");
-  const std::string_view digits = hex ? text.substr(2) : text;
-  std::uint64_t value = 0;
-  const auto [at, error] =
-      std::from_chars(digits.data(), digits.data() + digits.size(), value, hex ? 16 : 10);
-  if (error == std::errc() && at == digits.data() + digits.size() && !digits.empty()) return value;
-  return fail(Code::kInvalidArgument,
-              fmt::format("option '{}': '{}' is not a number", option, text));
 }
 
 Result<std::uint32_t> to_number32(std::string_view option, std::string_view text) {
