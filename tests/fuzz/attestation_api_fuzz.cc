@@ -4,40 +4,23 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "attestation/jose/key.h"
 #include "attestation/kbs/attestation_api.h"
 #include "rpc/protos/attestation_service.pb.h"
 #include "rpc/protos/reference_values.pb.h"
-#include "tests/fuzz/memory_store.h"
+#include "tests/fuzz/broker_parts.h"
 
 namespace {
 
 using namespace coffer;
 
-store::UnixTime fixed_time() { return 1'800'000'000; }
-
-struct World {
-  fuzz::MemoryStore store;
-  rv::ValueSet values{store};
-  appraisal::Policies policies{store, values};
-  appraisal::Records records{store, 100};
-  appraisal::EvidenceVerifier verifier{[] {
-    appraisal::TrustConfig config;
-    config.allow_sample = true;
-    return config;
-  }()};
-  appraisal::TokenSigner signer{
-      *appraisal::TokenSigner::make(*jose::PrivateKey::generate(jose::KeyType::kEcP256), {})};
-  appraisal::AttestationService service{verifier, policies, records, signer};
-  kbs::AdminAuth admin{{jose::PrivateKey::generate(jose::KeyType::kEd25519)->public_key()}};
-  kbs::Metrics metrics;
+struct World : fuzz::BrokerParts {
   kbs::AttestationApi api{{.values = values,
                            .policies = policies,
                            .service = service,
                            .admin = admin,
                            .metrics = metrics,
                            .policy_id = "default",
-                           .clock = fixed_time}};
+                           .clock = fuzz::fixed_time}};
 };
 
 template <typename Message>
@@ -49,8 +32,6 @@ bool parse(Message& message, const std::uint8_t* data, std::size_t size) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static World world;
-  static const bool kReady = world.policies.install_defaults().has_value();
-  check(kReady, "install policies");
   if (size == 0) return 0;
   const std::uint8_t which = data[0] % 5;
   ++data;

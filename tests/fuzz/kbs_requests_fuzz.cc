@@ -5,32 +5,15 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "attestation/jose/key.h"
 #include "attestation/kbs/broker.h"
-#include "tests/fuzz/memory_store.h"
+#include "tests/fuzz/broker_parts.h"
 
 namespace {
 
 using namespace coffer;
 
-store::UnixTime fixed_time() { return 1'800'000'000; }
-
-struct World {
-  fuzz::MemoryStore store;
-  rv::ValueSet values{store};
-  appraisal::Policies policies{store, values};
-  appraisal::Records records{store, 100};
-  appraisal::EvidenceVerifier verifier{[] {
-    appraisal::TrustConfig config;
-    config.allow_sample = true;
-    return config;
-  }()};
-  appraisal::TokenSigner signer{
-      *appraisal::TokenSigner::make(*jose::PrivateKey::generate(jose::KeyType::kEcP256), {})};
-  appraisal::AttestationService service{verifier, policies, records, signer};
+struct World : fuzz::BrokerParts {
   kbs::Sessions sessions{*kbs::Sessions::open(store, 300)};
-  kbs::AdminAuth admin{{jose::PrivateKey::generate(jose::KeyType::kEd25519)->public_key()}};
-  kbs::Metrics metrics;
   kbs::Broker broker{{.store = store,
                       .values = values,
                       .policies = policies,
@@ -41,18 +24,16 @@ struct World {
                       .admin = admin,
                       .metrics = metrics,
                       .policy_id = "default",
-                      .clock = fixed_time}};
+                      .clock = fuzz::fixed_time}};
   // A session that is open, so that bodies of attest are read.
   std::string cookie =
-      "kbs-session-id=" + sessions.seal(sessions.begin(protocol::Tee::kSnp, fixed_time()));
+      "kbs-session-id=" + sessions.seal(sessions.begin(protocol::Tee::kSnp, fuzz::fixed_time()));
 };
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static World world;
-  static const bool kReady = world.policies.install_defaults().has_value();
-  check(kReady, "install policies");
   if (size == 0) return 0;
   static constexpr std::pair<const char*, const char*> kRoutes[] = {
       {"POST", "/kbs/v0/auth"},

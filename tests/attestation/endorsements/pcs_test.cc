@@ -2,27 +2,17 @@
 
 #include <fmt/format.h>
 
-#include "tee/emulator/tdx_pki.h"
 #include "tee/x509_bundle.h"
 #include "tests/attestation/endorsements/fetcher_fixture.h"
 #include "tests/attestation/endorsements/local_service.h"
+#include "tests/attestation/fake_intel.h"
 
 namespace coffer::endorsements {
 namespace {
 
+using testing::intel;
 using testing::LocalService;
 using Answer = LocalService::Answer;
-
-const emulator::FakeIntel& intel() {
-  static const auto kIntel = [] {
-    const auto now = static_cast<tee::UnixTime>(::time(nullptr));
-    auto made = emulator::FakeIntel::make(
-        {.not_before = now - 86400, .not_after = now + 30L * 86400, .platform = {}});
-    check(made.has_value(), "make a throwaway Intel");
-    return *std::move(made);
-  }();
-  return kIntel;
-}
 
 std::string percent_encoded(BytesView bytes) {
   std::string out;
@@ -125,6 +115,20 @@ TEST_F(PcsTest, WhatTheRootDoesNotVouchForIsRefusedByNameAndNotKept) {
   now_ += 30;
   const auto again = ask(service);
   EXPECT_TRUE(again) << again.error().to_string();
+}
+
+TEST_F(PcsTest, AChainThatIsNotPercentEncodedIsRefusedByItsHeader) {
+  LocalService service([&](const std::string& target) {
+    Answer changed = answer(target);
+    for (auto& [name, value] : changed.headers) value += "%4";
+    return changed;
+  });
+  const auto set = ask(service);
+  ASSERT_FALSE(set);
+  EXPECT_EQ(set.error().code(), Code::kFailedPrecondition);
+  EXPECT_NE(set.error().to_string().find("tcb-info-issuer-chain': invalid URL escape \"%4\""),
+            std::string::npos)
+      << set.error().to_string();
 }
 
 TEST_F(PcsTest, AnotherPlatformsCollateralIsRefused) {

@@ -8,7 +8,7 @@
 #include "attestation/evidence/evidence.h"
 #include "attestation/jose/jws.h"
 #include "base/fd.h"
-#include "tee/emulator/tdx_pki.h"
+#include "tests/attestation/fake_intel.h"
 #include "tests/attestation/kbs/running_kbs.h"
 
 namespace coffer {
@@ -16,18 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
+using testing::intel;
 using testing::RunningKbs;
-
-const emulator::FakeIntel& intel() {
-  static const auto kIntel = [] {
-    const auto now = static_cast<tee::UnixTime>(::time(nullptr));
-    auto made = emulator::FakeIntel::make(
-        {.not_before = now - 86400, .not_after = now + 30L * 86400, .platform = {}});
-    check(made.has_value(), "make a throwaway Intel");
-    return *std::move(made);
-  }();
-  return kIntel;
-}
 
 class TdxSource final : public client::EvidenceSource {
  public:

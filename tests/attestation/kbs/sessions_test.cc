@@ -1,9 +1,8 @@
 #include "attestation/kbs/sessions.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
+#include "tests/attestation/store/scratch_store.h"
 
 namespace coffer::kbs {
 namespace {
@@ -12,21 +11,9 @@ constexpr store::UnixTime kNow = 1'800'000'000;
 
 class SessionsTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = (std::filesystem::temp_directory_path() / "coffer-sess-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
-    auto opened = store::open_store("sqlite:" + folder_ + "/s.db", {.clock = [] { return kNow; }});
-    ASSERT_TRUE(opened);
-    store_ = *std::move(opened);
-  }
-  void TearDown() override {
-    store_.reset();
-    std::filesystem::remove_all(folder_);
-  }
   Sessions open() { return *Sessions::open(*store_, 300); }
 
-  std::string folder_;
-  std::unique_ptr<store::Store> store_;
+  const testing::ScratchStore store_{{.clock = [] { return kNow; }}};
 };
 
 TEST_F(SessionsTest, AnotherServerOnTheSameStoreFinishesAHandshake) {
@@ -57,9 +44,8 @@ TEST_F(SessionsTest, RefusesWhatWasChangedExpiredOrAnothers) {
        {"", ".", "..", "...", "snp", "snp.1.x.y", "0123456789abcdef0123456789abcdef"}) {
     EXPECT_EQ(sessions.unseal(bad, kNow).error().code(), Code::kUnauthenticated) << bad;
   }
-  auto other = store::open_store("sqlite:" + folder_ + "/other.db");
-  ASSERT_TRUE(other);
-  EXPECT_FALSE(Sessions::open(**other, 300)->unseal(good, kNow));
+  const testing::ScratchStore other;
+  EXPECT_FALSE(Sessions::open(*other, 300)->unseal(good, kNow));
 }
 
 TEST_F(SessionsTest, AChallengeIsSpentOnce) {
@@ -73,10 +59,9 @@ TEST_F(SessionsTest, AChallengeIsSpentOnce) {
 
 TEST_F(SessionsTest, ThereAreOnlySoManyAtATime) {
   store::UnixTime now = kNow;
-  auto store = store::open_store("sqlite:" + folder_ + "/few.db", {.clock = [&] { return now; }});
-  ASSERT_TRUE(store);
-  Sessions sessions = *Sessions::open(**store, 300, 2);
-  Sessions other = *Sessions::open(**store, 300, 2);
+  const testing::ScratchStore store({.clock = [&] { return now; }});
+  Sessions sessions = *Sessions::open(*store, 300, 2);
+  Sessions other = *Sessions::open(*store, 300, 2);
   const auto spend = [&](Sessions& on) {
     return on.spend(on.begin(protocol::Tee::kSnp, now), "token", now);
   };

@@ -1,15 +1,14 @@
 #include "attestation/reference_values/value_set.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <thread>
+
+#include "tests/attestation/store/scratch_store.h"
 
 namespace coffer::rv {
 namespace {
 
-namespace fs = std::filesystem;
 using Names = std::vector<std::string>;
 
 ReferenceValue value(std::string name, std::string json) {
@@ -27,17 +26,6 @@ ReferenceValue value(std::string name, std::string json) {
 
 class ValueSetTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = (fs::temp_directory_path() / "coffer-rv-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
-    auto opened = store::open_store("sqlite:" + folder_ + "/s.db");
-    ASSERT_TRUE(opened);
-    store_ = *std::move(opened);
-  }
-  void TearDown() override {
-    store_.reset();
-    fs::remove_all(folder_);
-  }
   std::string present(ValueSet& set, std::string_view name) {
     auto snapshot = set.current();
     EXPECT_TRUE(snapshot) << snapshot.error().to_string();
@@ -45,8 +33,7 @@ class ValueSetTest : public ::testing::Test {
     return at == (*snapshot)->values.end() ? "(absent)" : at->second.value;
   }
 
-  std::string folder_;
-  std::unique_ptr<store::Store> store_;
+  const testing::ScratchStore store_;
   ValueSet::Author author_{.name = "alice", .time = 50};
 };
 

@@ -1,12 +1,10 @@
 // The policy that appraises unless another is set: what each TEE's part needs to be affirming.
 
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
 
 #include "attestation/reference_values/message.h"
 #include "attestation/service/policies.h"
+#include "tests/attestation/store/scratch_store.h"
 
 namespace coffer::appraisal {
 namespace {
@@ -17,27 +15,12 @@ constexpr tee::UnixTime kNow = 1'800'000'000;
 
 class DefaultPolicy : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = (std::filesystem::temp_directory_path() / "coffer-pol-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
-    auto opened = store::open_store("sqlite:" + folder_ + "/s.db", {.clock = [] { return kNow; }});
-    ASSERT_TRUE(opened);
-    store_ = *std::move(opened);
-    values_ = std::make_unique<rv::ValueSet>(*store_);
-    policies_ = std::make_unique<Policies>(*store_, *values_);
-    ASSERT_TRUE(policies_->install_defaults());
-  }
-  void TearDown() override {
-    policies_.reset();
-    values_.reset();
-    store_.reset();
-    std::filesystem::remove_all(folder_);
-  }
+  void SetUp() override { ASSERT_TRUE(policies_.install_defaults()); }
   void set(const Json& values) {
     const std::string text = values.dump();
     const auto parsed = rv::parse_message(as_bytes(text), {.now = kNow, .registrar = "t"});
     ASSERT_TRUE(parsed) << parsed.error().to_string();
-    ASSERT_TRUE(values_->set(*parsed, {.name = "t", .time = kNow}));
+    ASSERT_TRUE(values_.set(*parsed, {.name = "t", .time = kNow}));
   }
   // executables, hardware, configuration.
   std::array<int, 3> claims(const std::string& tee, const Json& of) {
@@ -46,17 +29,16 @@ class DefaultPolicy : public ::testing::Test {
                         {"init_data", ""},
                         {"runtime_data_claims", nullptr},
                         {"init_data_claims", nullptr}};
-    const auto appraisal = policies_->appraise("default", "cpu", input, kNow);
+    const auto appraisal = policies_.appraise("default", "cpu", input, kNow);
     EXPECT_TRUE(appraisal) << appraisal.error().to_string();
     if (!appraisal) return {};
     const Json& vector = appraisal->vector;
     return {vector["executables"], vector["hardware"], vector["configuration"]};
   }
 
-  std::string folder_;
-  std::unique_ptr<store::Store> store_;
-  std::unique_ptr<rv::ValueSet> values_;
-  std::unique_ptr<Policies> policies_;
+  testing::ScratchStore store_{{.clock = [] { return kNow; }}};
+  rv::ValueSet values_{*store_};
+  Policies policies_{*store_, values_};
 };
 
 TEST_F(DefaultPolicy, AzuresSnpNeedsMeasurementPcrTcbAndConfigurationAsTexts) {

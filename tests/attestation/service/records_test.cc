@@ -1,10 +1,10 @@
 #include "attestation/service/records.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <set>
+
+#include "tests/attestation/store/scratch_store.h"
 
 namespace coffer::appraisal {
 namespace {
@@ -15,17 +15,6 @@ constexpr tee::UnixTime kNow = 1'800'000'000;
 
 class RecordsTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = (std::filesystem::temp_directory_path() / "coffer-rec-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
-    auto opened = store::open_store("sqlite:" + folder_ + "/s.db", {.clock = [] { return kNow; }});
-    ASSERT_TRUE(opened);
-    store_ = *std::move(opened);
-  }
-  void TearDown() override {
-    store_.reset();
-    std::filesystem::remove_all(folder_);
-  }
   // The `second`th attestation of a test; its id.
   static std::string save(Records& records, int second, const char* outcome, Json more = {}) {
     const auto id = Records::new_id(kNow + second);
@@ -41,8 +30,7 @@ class RecordsTest : public ::testing::Test {
     return out;
   }
 
-  std::string folder_;
-  std::unique_ptr<store::Store> store_;
+  const testing::ScratchStore store_{{.clock = [] { return kNow; }}};
 };
 
 TEST_F(RecordsTest, ListsRefusedAndGrantedTogetherNewestFirst) {

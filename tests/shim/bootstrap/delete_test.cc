@@ -7,7 +7,7 @@
 
 #include "base/fd.h"
 #include "rpc/protos/task.pb.h"
-#include "tests/shim/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace coffer::shim {
 namespace {

@@ -6,7 +6,7 @@
 #include <array>
 
 #include "shim/bootstrap/sha256.h"
-#include "tests/shim/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace coffer::shim {
 namespace {

@@ -8,7 +8,7 @@
 #include <array>
 #include <filesystem>
 
-#include "tests/shim/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace coffer::shim {
 namespace {

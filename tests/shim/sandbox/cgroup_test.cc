@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/fd.h"
-#include "tests/shim/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace coffer::shim {
 namespace {

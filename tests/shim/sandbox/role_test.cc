@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "tests/shim/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace coffer::shim {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/shim/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace coffer::shim {
 namespace {

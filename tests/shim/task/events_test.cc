@@ -4,7 +4,7 @@
 
 #include "tests/base/run_task.h"
 #include "tests/shim/task/fake_containerd.h"
-#include "tests/shim/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace coffer::shim {
 namespace {
@@ -29,7 +29,7 @@ class Events : public ::testing::Test {
     events.publish("/tasks/oom", event);
   }
 
-  testing::TempDir dir_;
+  coffer::testing::TempDir dir_;
 };
 
 TEST_F(Events, ArriveInOrderWithContainerdsNames) {

@@ -12,14 +12,14 @@
 #include "tests/base/run_task.h"
 #include "tests/shim/task/fake_agent.h"
 #include "tests/shim/task/fake_containerd.h"
-#include "tests/shim/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace coffer::shim {
 namespace {
 
+using coffer::testing::TempDir;
 using testing::FakeAgent;
 using testing::FakeContainerd;
-using testing::TempDir;
 namespace v2 = containerd::task::v2;
 namespace fs = std::filesystem;
 using Empty = google::protobuf::Empty;

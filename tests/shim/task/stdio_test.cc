@@ -10,13 +10,13 @@
 #include "base/fd.h"
 #include "tests/base/run_task.h"
 #include "tests/shim/task/fake_agent.h"
-#include "tests/shim/temp_dir.h"
+#include "tests/temp_dir.h"
 
 namespace coffer::shim {
 namespace {
 
+using coffer::testing::TempDir;
 using testing::FakeAgent;
-using testing::TempDir;
 
 std::string pattern(std::size_t size) {
   std::string text(size, '\0');
@@ -257,10 +257,12 @@ TEST(StdioAddress, ReadsEachScheme) {
   EXPECT_EQ(parse_stdio_address("")->kind, StdioAddress::Kind::kNone);
   EXPECT_EQ(parse_stdio_address("/run/f")->kind, StdioAddress::Kind::kFifo);
   EXPECT_EQ(parse_stdio_address("fifo:///run/f")->path, "/run/f");
-  const auto binary = parse_stdio_address("binary:///bin/x?a=1&b");
+  EXPECT_EQ(parse_stdio_address("file:///log/a+b%20c")->path, "/log/a+b c");
+  const auto binary = parse_stdio_address("binary:///bin/x?a=1+1&b");
   ASSERT_TRUE(binary);
   EXPECT_EQ(binary->path, "/bin/x");
   ASSERT_EQ(binary->query.size(), 2U);
+  EXPECT_EQ(binary->query[0].second, "1 1");
   EXPECT_EQ(binary->query[1].first, "b");
 }
 

@@ -5,12 +5,12 @@
 #include <filesystem>
 #include <string>
 
-namespace coffer::shim::testing {
+namespace coffer::testing {
 
 class TempDir {
  public:
   TempDir() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "coffer-shim-XXXXXX").native();
+    std::string pattern = (std::filesystem::temp_directory_path() / "coffer-test-XXXXXX").native();
     path_ = ::mkdtemp(pattern.data());
   }
   TempDir(const TempDir&) = delete;
@@ -25,4 +25,4 @@ class TempDir {
   std::filesystem::path path_;
 };
 
-}  // namespace coffer::shim::testing
+}  // namespace coffer::testing
