@@ -1,35 +1,30 @@
-// A TPM of our own: swtpm on two ports of the loopback, with fresh state, killed at the end.
+// A TPM of our own, with fresh state, for one test.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 
-#include "base/error.h"
-#include "base/subprocess.h"
+#include "tee/emulator/software_tpm.h"
+#include "tests/temp_dir.h"
 
 namespace coffer::tpm {
 
-inline constexpr const char* kSwtpm = "/usr/bin/swtpm";
+using emulator::kSwtpm;
 
 class Swtpm {
  public:
-  // kUnavailable when it does not start.
-  [[nodiscard]] static Result<std::unique_ptr<Swtpm>> start();
-  Swtpm(const Swtpm&) = delete;
-  Swtpm& operator=(const Swtpm&) = delete;
-  ~Swtpm();
-
+  [[nodiscard]] static Result<std::unique_ptr<Swtpm>> start() {
+    auto out = std::make_unique<Swtpm>();
+    COFFER_TRY(out->tpm_, emulator::SoftwareTpm::start(out->state_.path()));
+    return out;
+  }
   // For Tpm::open.
-  [[nodiscard]] std::string tcti() const;
+  [[nodiscard]] std::string tcti() const { return tpm_->tcti(); }
 
  private:
-  Swtpm(std::filesystem::path state, unsigned port, Child child)
-      : state_(std::move(state)), port_(port), child_(std::move(child)) {}
-
-  std::filesystem::path state_;
-  unsigned port_;
-  Child child_;
+  testing::TempDir state_;
+  std::unique_ptr<emulator::SoftwareTpm> tpm_;
 };
 
 }  // namespace coffer::tpm
