@@ -152,6 +152,8 @@ bool Client::State::set_trust() {
 
 bool Client::State::set_up() {
   bool good = set(CURLOPT_NOSIGNAL, 1L) && set(CURLOPT_PROTOCOLS_STR, "http,https") &&
+              set(CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1}) &&
+              set(CURLOPT_SOCKS5_AUTH, static_cast<unsigned long>(CURLAUTH_BASIC)) &&
               set(CURLOPT_FOLLOWLOCATION, 0L) && set(CURLOPT_COOKIEFILE, "") &&
               set(CURLOPT_ERRORBUFFER, reason.data()) && set(CURLOPT_WRITEFUNCTION, on_body) &&
               set(CURLOPT_HEADERFUNCTION, on_header) &&
