@@ -45,6 +45,7 @@ target_compile_options(coffer_flags INTERFACE
   $<$<CONFIG:Release>:-fcf-protection=full>)
 target_compile_definitions(coffer_flags INTERFACE
   _GLIBCXX_ASSERTIONS
+  FMT_SHARED  # as fmt::fmt has it: base/fmt_impl.cc
   $<$<AND:$<CONFIG:Release>,$<NOT:$<BOOL:${COFFER_SANITIZE}>>>:_FORTIFY_SOURCE=3>
   COFFER_VERSION="${PROJECT_VERSION}")
 target_link_options(coffer_flags INTERFACE
@@ -76,8 +77,7 @@ set(coffer_common_headers
   <optional> <set> <span> <string> <string_view> <variant> <vector> <fmt/format.h> <nlohmann/json.hpp>)
 # coffer_precompiled(TARGET header...): of `target`, and of those that reuse it.
 function(coffer_precompiled target)
-  # FMT_SHARED: as coffer_base has it. No time stamps: a header that ccache kept is as good as new.
-  target_compile_definitions(${target} PRIVATE FMT_SHARED)
+  # No time stamps: a header that ccache kept is as good as new.
   target_compile_options(${target} PRIVATE
     $<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>)
   target_precompile_headers(${target} PRIVATE ${coffer_common_headers} ${ARGN})
