@@ -271,6 +271,15 @@ std::string check_line(const Json& check) {
   return fmt::format("{:<5} {:<32} {}\n", ok ? "ok" : "FAIL", text_of(check, "name"), said);
 }
 
+// What the evidence has instead of a reference value.
+std::string unmatched_of(const Json& value) {
+  std::string out;
+  for (const auto& claim : value.value("unmatched", Json::array())) {
+    out += (out.empty() ? ", and not " : ", ") + claim.dump();
+  }
+  return out;
+}
+
 std::string attestation_report(const Json& record) {
   std::string out =
       fmt::format("attestation {} of {} at {}: {}{}\n", text_of(record, "id"),
@@ -287,8 +296,8 @@ std::string attestation_report(const Json& record) {
     out += fmt::format("{}: {} by policy '{}' {}\n", text_of(part, "name"), text_of(part, "status"),
                        text_of(part, "policy"), text_of(part, "vector"));
     for (const auto& value : part.value("reference_values", Json::array())) {
-      out += fmt::format("  reference value {:<28} {} {}\n", text_of(value, "name"),
-                         text_of(value, "finding"), text_of(value, "value"));
+      out += fmt::format("  reference value {:<28} {} {}{}\n", text_of(value, "name"),
+                         text_of(value, "finding"), text_of(value, "value"), unmatched_of(value));
     }
   }
   for (const auto& resource : record.value("resources", Json::array())) {

@@ -96,6 +96,20 @@ Result<std::string> make_corim(const Json& values, const CorimOptions& corim) {
   return std::string(as_text(bytes));
 }
 
+bool is_values_format(std::string_view format) {
+  return format == "reference-values" || format == "corim";
+}
+
+Result<std::string> format_values(std::string_view format, const Json& values,
+                                  const std::string& source, const CorimOptions& corim) {
+  if (format == "corim") return make_corim(values, corim);
+  Json list = Json::array();
+  for (const auto& [name, value] : values.items()) {
+    list.push_back({{"name", name}, {"value", value}, {"source", source}});
+  }
+  return list.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 Command kbs_pack_reference_values() {
   return {.name = "kbs pack-reference-values",
           .summary = "write reference values as a CoRIM, signed or not",

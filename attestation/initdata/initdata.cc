@@ -106,6 +106,20 @@ Bytes fit(BytesView digest, std::size_t size) {
   return out;
 }
 
+Bytes extended_pcr(BytesView digest) {
+  tee::Hasher hasher(tee::HashAlgorithm::kSha256);
+  return hasher.update(Bytes(kTpmPcr)).update(fit(digest, kTpmPcr)).finish();
+}
+
+std::vector<Bytes> bound_values(BytesView digest) {
+  std::vector<Bytes> out;
+  for (Bytes& value : std::array{fit(digest, kSnpHostData), fit(digest, kTdxConfigId),
+                                 extended_pcr(digest), Bytes(digest.begin(), digest.end())}) {
+    if (std::ranges::find(out, value) == out.end()) out.push_back(std::move(value));
+  }
+  return out;
+}
+
 std::string pack(std::string_view text) { return to_base64(gzip(text)); }
 
 Result<Bytes> decode_annotation(std::string_view value) {

@@ -12,6 +12,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -54,6 +55,11 @@ inline constexpr std::size_t kSnpHostData = 32;  // HOST_DATA
 inline constexpr std::size_t kTdxConfigId = 48;  // MRCONFIGID
 inline constexpr std::size_t kTpmPcr = 32;       // what PCR 8 of SHA-256 is extended with
 inline constexpr unsigned kTpmPcrIndex = 8;
+// What PCR 8 holds then, if it was extended once.
+[[nodiscard]] Bytes extended_pcr(BytesView digest);
+
+// What a field of any TEE may hold of this digest, each once: the reference value `init_data`.
+[[nodiscard]] std::vector<Bytes> bound_values(BytesView digest);
 
 // The value of the annotation io.katacontainers.config.hypervisor.cc_init_data: base64 of gzip. The
 // same text gives the same value.

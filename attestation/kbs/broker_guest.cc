@@ -8,6 +8,7 @@
 #include "attestation/kbs/broker.h"
 #include "attestation/protocol/report_data.h"
 #include "attestation/protocol/resource_path.h"
+#include "attestation/service/unmet.h"
 #include "base/json.h"
 #include "base/secret.h"
 
@@ -52,6 +53,7 @@ std::string statuses(const Json& claims) {
     if (!status.is_string()) continue;
     out += out.empty() ? "" : ", ";
     out += appraisal::describe_status(name, status.get<std::string>(), vector_of(part));
+    out += appraisal::describe_unmet(appraisal::unmet_of(part));
   }
   return out;
 }

@@ -17,6 +17,7 @@
 #include "attestation/kbs/remote_endorsements.h"
 #include "attestation/kbs/server.h"
 #include "attestation/kbs/trust.h"
+#include "attestation/service/default_policies.h"
 #include "base/fd.h"
 
 namespace coffer::kbs {
@@ -29,9 +30,11 @@ constexpr store::UnixTime kDay = 86400;
 constexpr std::string_view kUsage =
     "usage: coffer-kbs init --dir DIR [--name HOST]... [--socket ADDRESS:PORT] [--store STORE]\n"
     "       coffer-kbs serve --config FILE\n"
+    "       coffer-kbs default-policy\n"
     "\n"
     "The key broker and attestation service. `init` makes an administrator's key, a TLS identity,\n"
-    "a token signing key and a safe configuration; `serve` serves it.\n"
+    "a token signing key and a safe configuration; `serve` serves it. `default-policy` prints the\n"
+    "appraisal policy that a new store gets: a store that is there keeps its own.\n"
     "\n"
     "example: coffer-kbs init --dir /etc/coffer-kbs --name kbs.example.org --socket 0.0.0.0:8080\n"
     "         coffer-kbs serve --config /etc/coffer-kbs/coffer-kbs.toml\n";
@@ -247,6 +250,10 @@ int serve(const std::string& file) {
   }
   std::fflush(stdout);
   journal.say(LogLevel::kInfo, "serving", service->store->describe());
+  if (const auto known = service->policies->default_is_built_in(); known && !*known) {
+    journal.say(LogLevel::kInfo, "the store's appraisal policy 'default' is not this version's own",
+                "coffer-kbs default-policy prints that");
+  }
   if (config->allow_sample) {
     journal.say(LogLevel::kWarn, "evidence of 'sample' is accepted, which proves nothing",
                 "verifier.allow_sample");
@@ -322,6 +329,10 @@ int run_program(const std::vector<std::string>& args) {
   }
   if (command == "init") return run_init(args);
   if (command == "serve") return run_serve(args);
+  if (command == "default-policy" && args.size() == 1) {
+    fmt::print("{}", appraisal::default_cpu_policy());
+    return 0;
+  }
   fmt::print(stderr, "{}", kUsage);
   return kExitError;
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "attestation/evidence/evidence.h"
+#include "attestation/initdata/initdata.h"
 #include "attestation/service/claims.h"
 #include "attestation/service/evidence_verifier.h"
 #include "attestation/service/init_data_check.h"
@@ -83,9 +84,9 @@ Status add_quote(const EvidenceRequest& request, const evidence::AzureEvidence& 
     return value.is_string() ? value.get<std::string>() : std::string();
   };
   out.report_data = text(claims, "extra_data");
-  out.init_data = text(out.claims["tpm"], fmt::format("pcr{:02}", kInitDataPcr));
+  out.init_data = text(out.claims["tpm"], fmt::format("pcr{:02}", initdata::kTpmPcrIndex));
   std::optional<Bytes> pcr;
-  if (request.init_data_digest) pcr = extended_init_data(*request.init_data_digest);
+  if (request.init_data_digest) pcr = initdata::extended_pcr(*request.init_data_digest);
   check_init_data(pcr, out.init_data, out.verdict);
   return {};
 }

@@ -28,6 +28,34 @@ matches(claim, name) if claim in query_reference_value(name)
 
 matches(claim, name) if claim == query_reference_value(name)
 
+# Init data brings the agent's policy, and whoever starts a guest chooses it: what the evidence binds
+# has to be known. Where it binds none (zeros), the policy of the image applies, which is measured
+# with the image. A sample says "".
+default init_data_bound := true
+
+init_data_bound := false if {
+	input.init_data != ""
+	trim(input.init_data, "0") == ""
+}
+
+# A guest of ours with a TPM closes PCR 8 with the digest of nothing.
+init_data_bound := false if {
+	input.tpm
+	input.init_data == "1c9ecec90e28d2461650418635878a5c91e49f47586ecf75f2b0cbb94e897112"
+}
+
+init_data_bound := false if {
+	input.sample
+	input.init_data == ""
+}
+
+init_data_known if not init_data_bound
+
+init_data_known if {
+	init_data_bound
+	matches(input.init_data, "init_data")
+}
+
 # sample: proves nothing; its claims are what it says of itself.
 executables := 3 if matches(input.sample.launch_digest, "launch_digest")
 
@@ -39,7 +67,10 @@ hardware := 2 if {
 	input.sample.platform_version.minor >= minimum
 }
 
-configuration := 2 if input.sample.debug == false
+configuration := 2 if {
+	init_data_known
+	input.sample.debug == false
+}
 
 # AMD SEV-SNP
 executables := 3 if matches(input.snp.measurement, "snp_launch_measurement")
@@ -57,6 +88,7 @@ snp_private if {
 }
 
 configuration := 2 if {
+	init_data_known
 	snp_private
 	matches(input.snp.platform_smt_enabled, "snp_smt_enabled")
 	matches(input.snp.platform_tsme_enabled, "snp_tsme_enabled")
@@ -65,6 +97,7 @@ configuration := 2 if {
 	matches(input.snp.policy_single_socket, "snp_single_socket")
 	matches(input.snp.policy_smt_allowed, "snp_smt_allowed")
 } else := 3 if {
+	init_data_known
 	snp_private
 }
 
@@ -97,6 +130,7 @@ hardware := 2 if {
 }
 
 configuration := 2 if {
+	init_data_known
 	input.tdx.td_attributes.debug == false
 	matches(input.tdx.quote.body.xfam, "xfam")
 }
@@ -125,7 +159,11 @@ executables := 3 if {
 
 hardware := 2 if input.tpm
 
-configuration := 0 if input.tpm
+# Of a VM's configuration nothing is known: no claim. Its init data is.
+configuration := 0 if {
+	input.tpm
+	init_data_known
+}
 
 # Azure: a vTPM that the hardware vouches for. All of SNP's claims are texts there.
 executables := 3 if {
@@ -142,6 +180,7 @@ hardware := 2 if {
 
 # Trustee's does not look at these two; a debugger reads everything.
 configuration := 2 if {
+	init_data_known
 	input["az-snp-vtpm"].policy_debug_allowed == "false"
 	input["az-snp-vtpm"].policy_migrate_ma == "false"
 	matches(input["az-snp-vtpm"].platform_smt_enabled, "smt_enabled")
@@ -163,6 +202,7 @@ hardware := 2 if {
 }
 
 configuration := 2 if {
+	init_data_known
 	input["az-tdx-vtpm"].td_attributes.debug == false
 	matches(input["az-tdx-vtpm"].quote.body.xfam, "xfam")
 }

@@ -4,6 +4,7 @@
 
 #include "attestation/jose/jwk.h"
 #include "attestation/jose/jws.h"
+#include "attestation/service/unmet.h"
 #include "base/json.h"
 
 namespace coffer::appraisal {
@@ -13,6 +14,7 @@ using Json = nlohmann::json;
 
 constexpr std::string_view kProfile = "tag:github.com,2024:confidential-containers/Trustee";
 constexpr std::string_view kFresh = "ear.coffer.fresh";
+constexpr std::string_view kUnmet = "ear.coffer.unmet";
 constexpr std::size_t kMaxTokenBytes = std::size_t{1} << 20U;
 
 Json submodule_claims(const Submodule& part) {
@@ -24,6 +26,9 @@ Json submodule_claims(const Submodule& part) {
   // Ours: no hardware stands behind it.
   if (part.emulated) out["ear.coffer.emulated"] = true;
   if (!part.unchecked.empty()) out["ear.coffer.unchecked"] = part.unchecked;
+  if (auto names = unmet_names(part.appraisal); !names.empty()) {
+    out[kUnmet] = std::move(names);
+  }
   return out;
 }
 
@@ -78,6 +83,16 @@ Result<Json> TokenSigner::verify(std::string_view token, tee::UnixTime now) cons
     return fail(Code::kUnauthenticated, "verify token: it is another issuer's");
   }
   return claims;
+}
+
+std::vector<std::string> unmet_of(const Json& part) {
+  std::vector<std::string> out;
+  const auto at = part.find(kUnmet);
+  if (at == part.end() || !at->is_array()) return out;
+  for (const auto& name : *at) {
+    if (name.is_string()) out.push_back(name.get<std::string>());
+  }
+  return out;
 }
 
 bool is_fresh(const Json& claims) {

@@ -63,6 +63,8 @@ class TokenSigner {
 
 // The token says that its evidence was fresh.
 [[nodiscard]] bool is_fresh(const nlohmann::json& claims);
+// Of a token's submodule that does not affirm: unmet_names().
+[[nodiscard]] std::vector<std::string> unmet_of(const nlohmann::json& part);
 // The guest's key that a token binds. kInvalidArgument when it has none.
 [[nodiscard]] Result<nlohmann::json> tee_pubkey_of(const nlohmann::json& claims);
 

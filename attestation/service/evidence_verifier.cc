@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "attestation/evidence/evidence.h"
+#include "attestation/initdata/initdata.h"
 #include "attestation/service/claims.h"
 #include "attestation/service/event_log_claims.h"
 #include "attestation/service/init_data_check.h"
@@ -244,9 +245,9 @@ Result<Verified> EvidenceVerifier::tpm(const EvidenceRequest& request, tee::Unix
   out.claims["ak_certified"] = endorsed.certified;
   out.verdict.set_emulated(endorsed.emulated);
   out.report_data = text_at(out.verdict.claims(), "extra_data");
-  out.init_data = text_at(out.claims, fmt::format("pcr{:02}", kInitDataPcr).c_str());
+  out.init_data = text_at(out.claims, fmt::format("pcr{:02}", initdata::kTpmPcrIndex).c_str());
   std::optional<Bytes> pcr;
-  if (request.init_data_digest) pcr = extended_init_data(*request.init_data_digest);
+  if (request.init_data_digest) pcr = initdata::extended_pcr(*request.init_data_digest);
   check_init_data(pcr, out.init_data, out.verdict);
   return out;
 }

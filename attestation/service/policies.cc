@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "attestation/service/default_policies.h"
+#include "attestation/service/reference_book.h"
 #include "base/json.h"
 #include "policy/engine.h"
 #include "policy/eval/explain.h"
@@ -23,6 +24,7 @@ using policy::Value;
 constexpr std::string_view kAttestationSpace = "attestation_service_policy";
 constexpr std::string_view kResourceSpace = "kbs";
 constexpr std::string_view kResourceKey = "resource-policy.rego";
+constexpr std::string_view kDefaultKey = "default_cpu.rego";
 constexpr std::string_view kSuffix = ".rego";
 constexpr std::string_view kTrustClaims = "data.policy.trust_claims";
 constexpr std::string_view kExtensions = "data.policy.extensions";
@@ -39,50 +41,6 @@ policy::EvalOptions options() {
   out.limits.max_memory = std::size_t{128} << 20U;
   return out;
 }
-
-// Answers query_reference_value, and remembers what was asked.
-class Book final : public policy::BuiltinHost {
- public:
-  Book(const rv::Snapshot& values, tee::UnixTime time) : values_(values), time_(time) {}
-
-  Result<Value> look_up(std::string_view name) {
-    const auto at = values_.values.find(name);
-    Query query{.name = std::string(name), .finding = "missing", .value = {}};
-    Value answer = Value::null();
-    if (at != values_.values.end()) {
-      switch (rv::validity_at(at->second, time_)) {
-        case rv::Validity::kNotYet:
-          query.finding = "not yet valid";
-          break;
-        case rv::Validity::kExpired:
-          query.finding = "expired";
-          break;
-        case rv::Validity::kValid: {
-          query.finding = "found";
-          query.value = at->second.value;
-          COFFER_TRY(answer, policy::parse_json(at->second.value, "a reference value"));
-        }
-      }
-    }
-    queries.push_back(std::move(query));
-    return answer;
-  }
-
-  std::vector<Query> queries;
-
- private:
-  const rv::Snapshot& values_;
-  tee::UnixTime time_;
-};
-
-Result<Value> query_reference_value(policy::BuiltinContext& context, std::span<const Value> args) {
-  COFFER_TRY(const std::string_view name, policy::string_operand(args, 1));
-  if (context.host == nullptr) return policy::builtin_error("there are no reference values here");
-  return static_cast<Book*>(context.host)->look_up(name);
-}
-
-constexpr policy::Builtin kFunctions[] = {
-    {"query_reference_value", 1, &query_reference_value, policy::kNondeterministic}};
 
 Result<Value> to_value(const Json& json, std::string_view what) {
   return policy::parse_json(dump_json(json), what);
@@ -172,11 +130,13 @@ std::string status_of(const std::map<std::string, int>& vector) {
   return "contraindicated";
 }
 
+bool falls_short(int value) { return tier_of(value) > Tier::kAffirming; }
+
 std::string describe_status(std::string_view part, std::string_view status,
                             const std::map<std::string, int>& vector) {
   std::string names;
   for (const auto& [name, value] : vector) {
-    if (tier_of(value) <= Tier::kAffirming) continue;
+    if (!falls_short(value)) continue;
     names += (names.empty() ? "" : ", ") + name;
   }
   if (names.empty()) return fmt::format("{} is {}", part, status);
@@ -200,7 +160,7 @@ Result<std::unique_ptr<Policies::Compiled>> Policies::compile(const std::string&
     return fail(Code::kResourceExhausted, fmt::format("compile policy '{}': {} bytes, at most {}",
                                                       name, rego.size(), kMaxPolicyBytes));
   }
-  policy::Engine engine({.host_functions = kFunctions});
+  policy::Engine engine({.host_functions = ReferenceBook::functions()});
   COFFER_TRY_VOID(engine.add_module(name, rego));
   COFFER_TRY(auto policy, engine.compile());
   return std::make_unique<Compiled>(std::move(policy));
@@ -220,10 +180,15 @@ Result<Policies::Compiled*> Policies::compiled(std::string_view space, const std
 
 Status Policies::install_defaults() {
   COFFER_TRY([[maybe_unused]] const bool cpu,
-             store_.insert(kAttestationSpace, "default_cpu.rego", as_bytes(default_cpu_policy())));
+             store_.insert(kAttestationSpace, kDefaultKey, as_bytes(default_cpu_policy())));
   COFFER_TRY([[maybe_unused]] const bool resource,
              store_.insert(kResourceSpace, kResourceKey, as_bytes(default_resource_policy())));
   return {};
+}
+
+Result<bool> Policies::default_is_built_in() {
+  COFFER_TRY(const auto entry, store_.get(kAttestationSpace, kDefaultKey));
+  return entry && as_text(entry->value) == default_cpu_policy();
 }
 
 Status Policies::set_attestation_policy(std::string_view id, const std::string& rego) {
@@ -272,7 +237,7 @@ Result<Appraisal> Policies::appraise(std::string_view id, std::string_view tee_c
              compiled(kAttestationSpace, fmt::format("{}_{}{}", id, tee_class, kSuffix)));
   COFFER_TRY(const auto values, values_.current());
   COFFER_TRY(const Value claims, to_value(input, "claims"));
-  Book book(*values, time);
+  ReferenceBook book(*values, time);
   policy->evaluator.context().host = &book;
   auto vector = policy->evaluator.rule(kTrustClaims, Value::empty_object(), claims, options());
   auto extensions = policy->evaluator.rule(kExtensions, Value::empty_object(), claims, options());
@@ -287,7 +252,16 @@ Result<Appraisal> Policies::appraise(std::string_view id, std::string_view tee_c
     out.extensions = Json::object();
     out.findings.push_back("extensions: " + extensions.error().to_string());
   }
-  out.queries = std::move(book.queries);
+  out.queries = book.queries();
+  if (out.status == "affirming") return out;
+  // Once more, watched: what was compared with what.
+  ReferenceBook watched(*values, time);
+  policy::EvalOptions traced = options();
+  traced.tracer = &watched;
+  policy->evaluator.context().host = &watched;
+  const auto again = policy->evaluator.rule(kTrustClaims, Value::empty_object(), claims, traced);
+  policy->evaluator.context().host = nullptr;
+  if (again) watched.add_comparisons(out.queries);
   return out;
 }
 

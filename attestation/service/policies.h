@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,11 @@ struct Query {
   std::string name;
   std::string finding;  // "found", "missing", "expired", "not yet valid"
   std::string value;    // JSON text; empty unless found
+  // Of an appraisal that does not affirm. Claims of the evidence that were compared with the value,
+  // or would have been had there been one, and are not it (JSON texts, some of many); and the
+  // policy's rules in which it was asked for, such as "executables".
+  std::vector<std::string> unmatched = {};
+  std::set<std::string, std::less<>> asked_by = {};
 };
 
 struct Appraisal {
@@ -41,6 +47,9 @@ struct ResourceDecision {
 // AR4SI's tiers over the whole vector, the worst one.
 [[nodiscard]] std::string status_of(const std::map<std::string, int>& vector);
 
+// A member of the vector that warns or contradicts.
+[[nodiscard]] bool falls_short(int value);
+
 // "cpu0 is warning (executables)": a part's status, and the claims of the vector that do not
 // affirm. Fit for a guest: no value stands in it.
 [[nodiscard]] std::string describe_status(std::string_view part, std::string_view status,
@@ -57,6 +66,8 @@ class Policies {
 
   // Puts the defaults where there are none yet.
   [[nodiscard]] Status install_defaults();
+  // Whether the store's appraisal policy "default" is the one that this version would put there.
+  [[nodiscard]] Result<bool> default_is_built_in();
   // kInvalidArgument, with the compiler's message, when it does not compile or has not the rule
   // that is read. `id`: [A-Za-z0-9_-]+; an id without a class is "cpu"'s.
   [[nodiscard]] Status set_attestation_policy(std::string_view id, const std::string& rego);

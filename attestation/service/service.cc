@@ -1,8 +1,10 @@
 #include "attestation/service/service.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "attestation/service/init_data_claims.h"
+#include "attestation/service/unmet.h"
 
 namespace coffer::appraisal {
 namespace {
@@ -21,6 +23,9 @@ Json queries_of(const Appraisal& appraisal) {
   for (const auto& query : appraisal.queries) {
     Json entry = {{"name", query.name}, {"finding", query.finding}};
     if (!query.value.empty()) entry["value"] = Json::parse(query.value, nullptr, false);
+    for (const auto& claim : query.unmatched) {
+      entry["unmatched"].push_back(Json::parse(claim, nullptr, false));
+    }
     out.push_back(std::move(entry));
   }
   return out;
@@ -34,6 +39,19 @@ Json missing_of(const Appraisal& appraisal) {
                                              : fmt::format("{} ({})", query.name, query.finding));
   }
   return out;
+}
+
+// For the administrator: what was wanted and found, then what is not there at all.
+std::string reason_of(const Submodule& part, const std::string& status) {
+  std::vector<std::string> out;
+  if (!status.empty()) out.push_back(status);
+  if (auto details = unmet_details(part.appraisal); !details.empty()) {
+    out.push_back(std::move(details));
+  }
+  if (const Json missing = missing_of(part.appraisal); !missing.empty()) {
+    out.push_back("reference values not found: " + missing.dump());
+  }
+  return fmt::format("{}", fmt::join(out, "; "));
 }
 
 Json part_record(const Submodule& part) {
@@ -131,14 +149,11 @@ Result<Outcome> AttestationService::appraise(const Presented& presented, std::st
   outcome.status = part.appraisal.status;
   record["status"] = part.appraisal.status;
   record["parts"].push_back(part_record(part));
-  record["reason"] = "";
-  if (const Json missing = missing_of(part.appraisal); !missing.empty()) {
-    record["reason"] = fmt::format("reference values not found: {}", missing.dump());
-  }
+  record["reason"] = reason_of(part, "");
   if (presented.require_affirming && outcome.status != "affirming") {
     outcome.reason = describe_status(part.name, outcome.status, part.appraisal.vector);
-    const std::string missing = record["reason"].get<std::string>();
-    record["reason"] = outcome.reason + (missing.empty() ? "" : "; " + missing);
+    record["reason"] = reason_of(part, outcome.reason);
+    outcome.reason += describe_unmet(unmet_names(part.appraisal));
     COFFER_TRY_VOID(records_.save(outcome.id, record, now));
     return outcome;
   }

@@ -136,14 +136,19 @@ def cri(containerd, method, request):
     return json.loads(done.stdout)
 
 
-def initdata_annotation(prefix, folder, url, certificate):
+def write_initdata(folder, url, certificate):
     policy = (SOURCE / "configs/policies/allow-all.rego").read_text()
     path = folder / "initdata.toml"
     path.write_text('version = "0.1.0"\nalgorithm = "sha384"\n[data]\n'
                     f"\"policy.rego\" = '''\n{policy}'''\n\"aa.toml\" = '''\n"
                     f'[token_configs.kbs]\nurl = "{url}"\ncert = """\n{certificate}"""\n'
                     "'''\n")
-    return subprocess.run([prefix / "bin/coffer", "initdata", "pack", path], check=True,
+    return path
+
+
+def pack(prefix, initdata):
+    """The annotation that carries it."""
+    return subprocess.run([prefix / "bin/coffer", "initdata", "pack", initdata], check=True,
                           capture_output=True, text=True).stdout.strip()
 
 
@@ -189,10 +194,11 @@ def attested_pod_of(tee, prefix, folder):
             say("a key broker that is told these values, and a secret at default/key/1")
             kbs.set_reference_values(values)
             kbs.set_resource("default/key/1", b"the secret\n")
-            annotation = initdata_annotation(prefix, folder, f"https://{address}:{kbs.port}",
-                                             kbs.certificate)
+            initdata = write_initdata(folder, f"https://{address}:{kbs.port}", kbs.certificate)
+            say("the pod's initdata, with the agent's policy: no other is believed")
+            kbs.register_initdata(initdata)
             say("a pod whose initdata names the broker; its container asks for the secret:")
-            printed, phases, seconds = run_attested_pod(containerd, annotation)
+            printed, phases, seconds = run_attested_pod(containerd, pack(prefix, initdata))
             print(f"   | {printed.strip()}")
             if "the secret" not in printed:
                 raise Failure("the container did not get the secret")

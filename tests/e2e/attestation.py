@@ -83,12 +83,16 @@ class KbsClassTest(DevClassTest):
     def url(self):
         return f"https://{self.address}:{self.kbs.port}"
 
-    def annotation(self, certificate=None, policy=POLICY):
-        """What a tenant asks for: this broker, and an agent policy."""
-        return {ANNOTATION: initdata(
+    def annotation(self, certificate=None, policy=POLICY, registered=True):
+        """What a tenant asks for: this broker, and an agent policy. Unless it is the host who does
+        so, the broker knows."""
+        packed = initdata(
             self.folder, policy=policy,
             aa=f"[token_configs.kbs]\nurl = \"{self.url}\"\n"
-               f"cert = \"\"\"\n{certificate or self.kbs.certificate}\"\"\"\n")}
+               f"cert = \"\"\"\n{certificate or self.kbs.certificate}\"\"\"\n")
+        if registered:
+            self.kbs.register_initdata(self.folder / "initdata.toml")
+        return {ANNOTATION: packed}
 
     def read_secret(self, pod, sandbox, name):
         """What a container gets from the REST API, status line and all."""

@@ -1,6 +1,6 @@
 """What must end without a secret: each thing that a host could change of a pod. The pod's error and
 the broker's record name the cause."""
-import hashlib
+import json
 import re
 import unittest
 
@@ -44,19 +44,40 @@ class RefusalsTest(KbsClassTest):
         self.assertIn("cpu0 is warning (executables)", record["reason"])
         return record
 
-    def demand_initdata(self, rule, value):
-        """An appraisal policy in which `rule` wants this `init_data` too."""
-        policy = self.kbs.attestation_policy()
-        self.addCleanup(self.kbs.set_attestation_policy, policy)
-        self.assertIn(rule, policy)
-        self.kbs.set_attestation_policy(
-            policy.replace(rule, rule + '\n\tmatches(input.init_data, "init_data")'))
-        self.kbs.set_reference_values({"init_data": [value]})
+    def check_another_agent_policy(self):
+        """The host starts the pod with initdata of its own, everything else as it should be: the
+        same class, broker and certificate, but another agent policy."""
+        pod, sandbox = self.run_pod("pinned", annotations=self.annotation())
+        self.assertIn("the secret", self.read_secret(pod, sandbox, "good"))
+        self.remove_pod(pod)
+        wanted = self.initdata_values()
+        other = self.annotation(policy=POLICY + "# other\n", registered=False)
+        found = self.initdata_values("--tee", self.tee)[0]
+        said, record = self.refusal("policy", other)
+        cause = "cpu0 is warning (configuration)"
+        self.assertIn(f"{cause}: reference values init_data (no match)", said)
+        want = json.dumps(wanted, separators=(",", ":"))
+        self.assertTrue(record["reason"].startswith(
+            f'{cause}; init_data: want {want}, got "{found}"'), record["reason"])
+        [asked] = [one for one in record["parts"][0]["reference_values"]
+                   if one["name"] == "init_data"]
+        self.assertEqual(asked, {"name": "init_data", "finding": "found", "value": wanted,
+                                 "unmatched": [found]})
+        told = self.kbs.coffer("attestations", "--id", record["id"])
+        self.assertIn(f"reason: {cause}; init_data: want", told)
+        self.assertRegex(told, f'reference value init_data +found .*, and not "{found}"')
+        # Nor with nothing registered at all.
+        self.kbs.change_reference_values("delete", "init_data")
+        said, record = self.refusal("unknown", other)
+        self.assertIn(f"{cause}: reference values init_data (missing)", said)
+        self.assertIn(f'init_data: want missing, got "{found}"', record["reason"])
+        self.assertEqual(record["parts"][0]["missing_reference_values"], ["init_data"])
 
-    def initdata_digest(self):
-        """Of the last annotation, as the TEE's field holds it."""
-        return coffer("initdata", "digest", "--tee", self.tee,
-                      str(self.folder / "initdata.toml")).strip()
+    def initdata_values(self, *options):
+        """What a broker is told of the last annotation."""
+        [value] = json.loads(coffer("initdata", "digest", "--output-format", "reference-values",
+                                    *options, str(self.folder / "initdata.toml")))
+        return value["value"]
 
 
 @unittest.skipUnless(IS_VM, "needs a VM")
@@ -76,16 +97,7 @@ class SnpRefusalsTest(RefusalsTest):
                 self.assertEqual((asked["finding"], asked["value"]), ("found", [wanted]))
 
     def test_another_agent_policy(self):
-        good = self.annotation()
-        self.demand_initdata("snp_private if {", self.initdata_digest())
-        pod, sandbox = self.run_pod("pinned", annotations=good)
-        self.assertIn("the secret", self.read_secret(pod, sandbox, "good"))
-        self.remove_pod(pod)
-        said, record = self.refusal("policy", self.annotation(policy=POLICY + "# other\n"))
-        self.assertIn("cpu0 is warning (configuration)", said)
-        [asked] = [one for one in record["parts"][0]["reference_values"]
-                   if one["name"] == "init_data"]
-        self.assertEqual(asked["finding"], "found")
+        self.check_another_agent_policy()
 
     def test_reference_values_expired_and_absent(self):
         self.addCleanup(self.kbs.set_reference_values, self.values)
@@ -118,6 +130,9 @@ class TdxRefusalsTest(RefusalsTest):
                          self.values["mr_td"] + self.values["rtmr_1"])
         self.assertNotIn(found["rtmr_2"], self.values["rtmr_2"])
 
+    def test_another_agent_policy(self):
+        self.check_another_agent_policy()
+
 
 @unittest.skipUnless(IS_VM, "needs a VM")
 class TpmRefusalsTest(RefusalsTest):
@@ -129,15 +144,9 @@ class TpmRefusalsTest(RefusalsTest):
         self.assertIn(record["claims"]["pcr04"], self.values["tpm_pcr04"])
         self.assertNotIn(record["claims"]["pcr09"], self.values["tpm_pcr09"])
 
-    def test_initdata_that_the_host_swapped(self):
+    def test_another_agent_policy(self):
         # Nothing in the guest can tell: what it was given is what it measures.
-        self.annotation()
-        digest = bytes.fromhex(self.initdata_digest())
-        wanted = hashlib.sha256(bytes(32) + digest).hexdigest()
-        self.demand_initdata("executables := 3 if {\n\ttpm_boot", wanted)
-        said, record = self.refusal("swapped", self.annotation(policy=POLICY + "# other\n"))
-        self.assertIn("cpu0 is warning (executables)", said)
-        self.assertNotEqual(record["claims"]["pcr08"], wanted)
+        self.check_another_agent_policy()
 
 
 if __name__ == "__main__":

@@ -131,6 +131,13 @@ class PrivateKbs:
         """`values`: name to list."""
         self.coffer("set-reference-values", self._file(json.dumps(values)))
 
+    def register_initdata(self, *files):
+        """Guests may be started with these, and with no other, initdata."""
+        done = subprocess.run([self.cli, "initdata", "digest", "--output-format",
+                               "reference-values", *files],
+                              check=True, capture_output=True, text=True)
+        self.coffer("set-reference-values", self._file(done.stdout))
+
     def change_reference_values(self, action, *names):
         self.coffer("change-reference-values", "--action", action, *names)
 

@@ -76,6 +76,25 @@ TEST(Initdata, FitsADigestIntoAField) {
   EXPECT_EQ(fit(digest, 5), (Bytes{1, 2, 3, 0, 0}));
 }
 
+TEST(Initdata, KnowsWhatEachTeesFieldMayHold) {
+  const auto hexes = [](std::size_t size) {
+    std::vector<std::string> out;
+    for (const Bytes& value : bound_values(Bytes(size, 1))) out.push_back(to_hex(value));
+    return out;
+  };
+  std::string ones;
+  for (int i = 0; i < 64; ++i) ones += "01";
+  // SHA-256 of 32 zeros and 32 times 1.
+  const std::string pcr = to_hex(extended_pcr(Bytes(32, 1)));
+  EXPECT_EQ(hexes(32),
+            (std::vector{ones.substr(0, 64), ones.substr(0, 64) + std::string(32, '0'), pcr}));
+  EXPECT_EQ(hexes(48), (std::vector{ones.substr(0, 64), ones.substr(0, 96), pcr}));
+  EXPECT_EQ(hexes(64), (std::vector{ones.substr(0, 64), ones.substr(0, 96), pcr, ones}));
+  EXPECT_EQ(to_hex(extended_pcr(Bytes(32))),
+            "f5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b")
+      << "SHA-256 of 64 zeros";
+}
+
 TEST(Initdata, PacksAndUnpacksAnAnnotation) {
   const std::string packed = pack(text());
   EXPECT_EQ(packed, pack(text()));

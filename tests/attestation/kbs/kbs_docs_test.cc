@@ -93,6 +93,9 @@ TEST_F(DocsPolicies, EachTenantReadsItsRepository) {
   source_.change = [&](snp::Report& report) {
     std::ranges::copy(tee::sha256(as_bytes(*init_data_)), report.host_data.begin());
   };
+  EXPECT_EQ(ask("team-a/key/1"), Code::kPermissionDenied) << "a tenant that anybody may claim";
+  const nlohmann::json known = {{"init_data", {to_hex(tee::sha256(as_bytes(*init_data_)))}}};
+  ASSERT_EQ(kbs_->admin("POST", "/kbs/v0/reference-value", known.dump()).status, 200);
   EXPECT_EQ(ask("team-a/key/1"), Code::kOk);
   EXPECT_EQ(ask("team-b/key/1"), Code::kPermissionDenied);
 }

@@ -185,7 +185,9 @@ TEST_F(Handshake, WhereItIsRequiredAGuestThatIsNotAffirmedGetsNoToken) {
   auto guest = client::KbsClient::make(settings, source_);
   const auto token = guest->attest();
   ASSERT_FALSE(token);
-  EXPECT_NE(token.error().to_string().find("cpu0 is contraindicated (executables, hardware)"),
+  EXPECT_NE(token.error().to_string().find(
+                "cpu0 is contraindicated (executables, hardware): reference values "
+                "snp_launch_measurement (no match), snp_snp_svn (missing)"),
             std::string::npos)
       << token.error().to_string();
   const auto list = strict->admin("GET", "/kbs/v0/attestations").json();
@@ -227,6 +229,41 @@ TEST_F(Handshake, InitDataIsBoundAndShowsInTheClaims) {
   EXPECT_EQ(evidence["init_data_claims"]["note.txt"], "hello");
   EXPECT_EQ(evidence["init_data_claims"]["aa.toml"]["token_configs"]["kbs"]["url"], "https://kbs");
   EXPECT_EQ(evidence["init_data"], to_hex(tee::sha256(as_bytes(toml))));
+}
+
+TEST_F(Handshake, InitDataThatIsNotRegisteredOpensNothingPresentedOrNot) {
+  const std::string toml = "version = \"0.1.0\"\nalgorithm = \"sha256\"\n[data]\n";
+  const std::string digest = to_hex(tee::sha256(as_bytes(toml)));
+  source_.change = [&](snp::Report& report) {
+    std::ranges::copy(tee::sha256(as_bytes(toml)), report.host_data.begin());
+  };
+  const auto set = [&](const Json& value) {
+    return kbs_->admin("POST", "/kbs/v0/reference-value", Json{{"init_data", value}}.dump()).status;
+  };
+  for (const auto& presented : {std::optional<std::string>(toml), std::optional<std::string>()}) {
+    init_data_ = presented;
+    ASSERT_EQ(set(Json::array({"aa"})), 200);
+    auto guest = make(source_);
+    ASSERT_FALSE(guest.get_resource(uri()));
+    const auto& info = guest.last_refusal()->info;
+    EXPECT_NE(info.detail.find("cpu0 is warning (configuration): reference values init_data (no "
+                               "match)"),
+              std::string::npos)
+        << info.detail;
+    EXPECT_EQ(info.detail.find(digest), std::string::npos) << "values are not the guest's";
+    const Json kept = record(info.attestation_id);
+    EXPECT_EQ(kept["reason"].get<std::string>(),
+              "init_data: want [\"aa\"], got \"" + digest + "\"");
+    EXPECT_EQ(kept["parts"][0]["reference_values"].back(), (Json{{"name", "init_data"},
+                                                                 {"finding", "found"},
+                                                                 {"value", {"aa"}},
+                                                                 {"unmatched", {digest}}}));
+    ASSERT_EQ(set(Json::array({"aa", digest})), 200);
+    EXPECT_TRUE(make(source_).get_resource(uri()));
+  }
+  ASSERT_EQ(
+      kbs_->admin("POST", "/kbs/v0/reference-values/delete", R"({"names": ["init_data"]})").status,
+      200);
 }
 
 TEST_F(Handshake, ATokenOfAnotherBrokerOpensNothing) {

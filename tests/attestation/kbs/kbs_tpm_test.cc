@@ -57,6 +57,10 @@ class KbsTpm : public ::testing::Test {
     device.event_log = folder_ + "/no-log";
     device.ak_certificate = folder_ + "/ak.der";
     source_ = client::make_source(tpm::make_attester(device)).value();
+    connect();
+  }
+  // A guest that holds no token yet.
+  void connect() {
     client::KbsSettings settings;
     settings.url = kbs_->url();
     settings.http.tls.ca_pem = kbs_->certificate();
@@ -154,8 +158,21 @@ TEST_F(KbsTpm, InitDataMustBeWhatPcr8WasExtendedWith) {
   device.tcti = swtpm_->tcti();
   ASSERT_TRUE(tpm::make_attester(device)->extend(initdata::kTpmPcrIndex,
                                                  initdata::fit(digest, initdata::kTpmPcr)));
-  EXPECT_TRUE(ask());
+  const auto refused = ask();
+  ASSERT_FALSE(refused) << "it is bound, but not known";
   EXPECT_EQ(failed_checks(), Json::array());
+  const std::string pcr = to_hex(initdata::extended_pcr(digest));
+  EXPECT_EQ(
+      record()["reason"].get<std::string>(),
+      "init_data: want missing, got \"" + pcr + "\"; reference values not found: [\"init_data\"]");
+  EXPECT_NE(refused.error().to_string().find(
+                "cpu0 is warning (configuration): reference values init_data (missing)"),
+            std::string::npos)
+      << refused.error().to_string();
+  const Json value = {{"init_data", {pcr}}};
+  ASSERT_EQ(kbs_->admin("POST", "/kbs/v0/reference-value", value.dump()).status, 200);
+  connect();
+  EXPECT_TRUE(ask());
 }
 
 }  // namespace

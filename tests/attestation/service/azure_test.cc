@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "attestation/service/evidence_verifier.h"
-#include "attestation/service/init_data_check.h"
 #include "base/fd.h"
 #include "tee/utc_time.h"
 
@@ -225,12 +224,6 @@ TEST_F(AzureTdx, SnpsEvidenceIsNotTdxs) {
   const auto verified = verify();
   ASSERT_FALSE(verified);
   EXPECT_NE(verified.error().message().find("another TEE"), std::string::npos);
-}
-
-TEST(InitDataPcr, IsExtendedOnceFromZero) {
-  EXPECT_EQ(to_hex(extended_init_data(Bytes(32))),
-            "f5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b")
-      << "SHA-256 of 64 zeros";
 }
 
 }  // namespace

@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+
+#include "attestation/initdata/initdata.h"
 #include "attestation/reference_values/message.h"
 #include "attestation/service/policies.h"
+#include "attestation/service/unmet.h"
 #include "tests/attestation/store/scratch_store.h"
 
 namespace coffer::appraisal {
@@ -22,20 +27,23 @@ class DefaultPolicy : public ::testing::Test {
     ASSERT_TRUE(parsed) << parsed.error().to_string();
     ASSERT_TRUE(values_.set(*parsed, {.name = "t", .time = kNow}));
   }
-  // executables, hardware, configuration.
-  std::array<int, 3> claims(const std::string& tee, const Json& of) {
+  Appraisal appraise(const std::string& tee, const Json& of) {
     const Json input = {{tee, of},
                         {"report_data", ""},
-                        {"init_data", ""},
+                        {"init_data", init_data_},
                         {"runtime_data_claims", nullptr},
                         {"init_data_claims", nullptr}};
-    const auto appraisal = policies_.appraise("default", "cpu", input, kNow);
+    auto appraisal = policies_.appraise("default", "cpu", input, kNow);
     EXPECT_TRUE(appraisal) << appraisal.error().to_string();
-    if (!appraisal) return {};
-    const Json& vector = appraisal->vector;
+    return appraisal ? *std::move(appraisal) : Appraisal();
+  }
+  // executables, hardware, configuration.
+  std::array<int, 3> claims(const std::string& tee, const Json& of) {
+    auto vector = appraise(tee, of).vector;
     return {vector["executables"], vector["hardware"], vector["configuration"]};
   }
 
+  Json init_data_ = std::string(64, '0');
   testing::ScratchStore store_{{.clock = [] { return kNow; }}};
   rv::ValueSet values_{*store_};
   Policies policies_{*store_, values_};
@@ -92,6 +100,158 @@ TEST_F(DefaultPolicy, AzuresTdxNeedsPcrMrtdCurrentTcbAndXfam) {
   EXPECT_EQ(claims("az-tdx-vtpm", guest), (std::array{3, 2, 36}));
   guest["tcb_status"] = "OutOfDate";
   EXPECT_EQ(claims("az-tdx-vtpm", guest), (std::array{3, 97, 36}));
+}
+
+// What each TEE needs for a configuration that does not warn.
+const std::map<std::string, Json> kConfigured = {
+    {"sample", {{"debug", false}}},
+    {"snp", {{"policy_debug_allowed", false}, {"policy_migrate_ma", false}}},
+    {"tdx", {{"td_attributes", {{"debug", false}}}, {"quote", {{"body", {{"xfam", "02"}}}}}}},
+    {"tpm", Json::object()},
+    {"az-snp-vtpm",
+     {{"policy_debug_allowed", "false"},
+      {"policy_migrate_ma", "false"},
+      {"platform_smt_enabled", "true"},
+      {"platform_tsme_enabled", "true"},
+      {"policy_abi_major", "0"},
+      {"policy_abi_minor", "31"},
+      {"policy_single_socket", "false"},
+      {"policy_smt_allowed", "true"}}},
+    {"az-tdx-vtpm",
+     {{"td_attributes", {{"debug", false}}}, {"quote", {{"body", {{"xfam", "02"}}}}}}}};
+const Json kConfiguration = {{"xfam", {"02"}},           {"smt_enabled", {"true"}},
+                             {"tsme_enabled", {"true"}}, {"abi_major", {"0"}},
+                             {"abi_minor", {"31"}},      {"single_socket", {"false"}},
+                             {"smt_allowed", {"true"}}};
+
+TEST_F(DefaultPolicy, WantsInitDataThatIsBoundToBeKnown) {
+  set(kConfiguration);
+  const std::string zeros(96, '0');
+  const std::string good = "ab" + zeros.substr(2);
+  for (const auto& [tee, guest] : kConfigured) {
+    SCOPED_TRACE(tee);
+    const auto warns = [&](const Json& init_data) {
+      init_data_ = init_data;
+      return falls_short(appraise(tee, guest).vector["configuration"]);
+    };
+    EXPECT_FALSE(warns(zeros)) << "none is bound";
+    EXPECT_FALSE(warns(zeros.substr(0, 64)));
+    EXPECT_TRUE(warns(good)) << "none is registered";
+    set({{"init_data", {"cd", good}}});
+    EXPECT_FALSE(warns(good));
+    EXPECT_TRUE(warns("ac" + zeros.substr(2)));
+    EXPECT_TRUE(warns("cd" + zeros)) << "a value is no prefix";
+    set({{"init_data", "ab"}});
+    EXPECT_TRUE(warns(good));
+    EXPECT_FALSE(warns("ab")) << "one value alone";
+    // No evidence says that, but whatever is no digest is not zeros.
+    EXPECT_TRUE(warns(nullptr));
+    EXPECT_TRUE(warns(0));
+    EXPECT_TRUE(warns(Json::array()));
+    EXPECT_EQ(warns(""), tee != "sample");
+    ASSERT_TRUE(values_.remove({"init_data"}, {.name = "t", .time = kNow}));
+  }
+}
+
+// As guest-agent/attester/binding.cc leaves PCR 8.
+TEST_F(DefaultPolicy, APcr8ThatWasClosedWithNothingIsNoInitData) {
+  init_data_ = to_hex(initdata::extended_pcr(initdata::digest(initdata::Algorithm::kSha256, "")));
+  EXPECT_EQ(appraise("tpm", Json::object()).vector["configuration"], 0);
+  EXPECT_EQ(appraise("snp", kConfigured.at("snp")).vector["configuration"], 36);
+}
+
+TEST_F(DefaultPolicy, AsksForInitDataOnlyWhereItIsBound) {
+  const auto asked = [&](const Json& init_data) {
+    init_data_ = init_data;
+    const auto appraisal = appraise("snp", kConfigured.at("snp"));
+    return std::ranges::any_of(appraisal.queries,
+                               [](const Query& query) { return query.name == "init_data"; });
+  };
+  EXPECT_FALSE(asked(std::string(64, '0')));
+  EXPECT_TRUE(asked(std::string(64, '1')));
+}
+
+TEST_F(DefaultPolicy, IsToldFromAnotherInTheStore) {
+  EXPECT_EQ(policies_.default_is_built_in().value(), true);
+  ASSERT_TRUE(policies_.set_attestation_policy("other", "package policy\ntrust_claims := {}"));
+  EXPECT_EQ(policies_.default_is_built_in().value(), true);
+  ASSERT_TRUE(policies_.set_attestation_policy("default", "package policy\ntrust_claims := {}"));
+  EXPECT_EQ(policies_.default_is_built_in().value(), false);
+  ASSERT_TRUE(policies_.install_defaults()) << "which leaves it alone";
+  EXPECT_EQ(policies_.default_is_built_in().value(), false);
+}
+
+class Unmet : public DefaultPolicy {
+ protected:
+  // SNP with executables and hardware as registered.
+  void SetUp() override {
+    DefaultPolicy::SetUp();
+    set({{"snp_launch_measurement", {"aa", "bb"}},
+         {"snp_bootloader", {4}},
+         {"snp_microcode", {219}},
+         {"snp_snp_svn", {24}},
+         {"snp_tee_svn", {0}}});
+    guest_ = kConfigured.at("snp");
+    guest_.update({{"measurement", "bb"},
+                   {"reported_tcb_bootloader", 4},
+                   {"reported_tcb_microcode", 219},
+                   {"reported_tcb_snp", 24},
+                   {"reported_tcb_tee", 0}});
+  }
+  std::vector<std::string> names() { return unmet_names(appraise("snp", guest_)); }
+  std::string details() { return unmet_details(appraise("snp", guest_)); }
+
+  Json guest_;
+};
+
+TEST_F(Unmet, IsNothingForAPartThatAffirms) {
+  const auto appraisal = appraise("snp", guest_);
+  EXPECT_EQ(appraisal.status, "affirming");
+  EXPECT_EQ(unmet_names(appraisal), std::vector<std::string>());
+  EXPECT_EQ(unmet_details(appraisal), "");
+}
+
+TEST_F(Unmet, NamesInitDataAndWhatTheEvidenceHas) {
+  init_data_ = std::string(64, 'd');
+  EXPECT_EQ(names(), std::vector<std::string>{"init_data (missing)"});
+  EXPECT_EQ(details(), "init_data: want missing, got \"" + std::string(64, 'd') + "\"");
+  set({{"init_data", {"ee", "ff"}}});
+  EXPECT_EQ(names(), std::vector<std::string>{"init_data (no match)"});
+  EXPECT_EQ(details(), "init_data: want [\"ee\",\"ff\"], got \"" + std::string(64, 'd') + "\"");
+}
+
+TEST_F(Unmet, NamesEveryValueOfAClaimThatFallsShortAndNoOther) {
+  guest_["measurement"] = "cc";
+  guest_["reported_tcb_snp"] = 23;
+  ASSERT_TRUE(values_.remove({"snp_tee_svn"}, {.name = "t", .time = kNow}));
+  // Not the configuration's: what it asks for in vain is for a 2, and it has a 3.
+  EXPECT_EQ(names(), (std::vector<std::string>{"snp_launch_measurement (no match)",
+                                               "snp_snp_svn (no match)"}));
+  EXPECT_EQ(details(),
+            "snp_launch_measurement: want [\"aa\",\"bb\"], got \"cc\"; "
+            "snp_snp_svn: want [24], got 23");
+}
+
+TEST_F(Unmet, IsFoundInOtherPoliciesToo) {
+  const std::string policy = R"(package policy
+import rego.v1
+default fresh := 97
+fresh := 2 if {
+	minimum := query_reference_value("minimum")
+	input.snp.reported_tcb_snp >= minimum
+	not input.snp.measurement in query_reference_value("revoked")
+}
+trust_claims := {"hardware": fresh})";
+  ASSERT_TRUE(policies_.set_attestation_policy("default", policy));
+  set({{"minimum", 25}, {"revoked", {"bb"}}});
+  EXPECT_EQ(names(), std::vector<std::string>{"minimum (no match)"});
+  EXPECT_EQ(details(), "minimum: want 25, got 24");
+}
+
+TEST_F(Unmet, BoundsWhatAGuestCanMakeOfIt) {
+  init_data_ = std::string(10000, 'd');
+  EXPECT_EQ(names(), std::vector<std::string>{"init_data (missing)"});
+  EXPECT_EQ(details(), "");
 }
 
 }  // namespace
