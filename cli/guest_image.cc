@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include "cli/image_values.h"
 #include "guest-image/image.h"
 
 namespace coffer::cli {
@@ -14,7 +15,10 @@ namespace {
 constexpr std::string_view kHelp =
     "Makes the measured guest: the kernel of a Debian package, and an initramfs that holds the "
     "agent,\ncrun, the kernel modules and libraries needed, and nothing else. Same inputs, same "
-    "bytes: file\ntimes are SOURCE_DATE_EPOCH (default 0).\n\nExample:\n  coffer guest-image build "
+    "bytes: file\ntimes are SOURCE_DATE_EPOCH (default 0). What guests that boot it measure "
+    "depends on their\nfirmware and command line too: with these, reference values are written "
+    "beside "
+    "it.\n\nExample:\n  coffer guest-image build "
     "--output /opt/kata/share/kata-containers \\\n      --kernel-package "
     "linux-image-6.12.117+deb12-amd64_6.12.117-1_amd64.deb --agent kata-agent";
 
@@ -24,6 +28,7 @@ struct Flags {
               emulator;
   std::vector<std::string> extra_modules, at_start, files, programs, libraries;
   bool json = false;
+  ImageMeasure measure;
 };
 
 Options declare(Flags& flags) {
@@ -53,6 +58,7 @@ Options declare(Flags& flags) {
       .value("--dev", &flags.emulator,
              "the TEE emulator: makes an image for development, which proves nothing")
       .flag("--json", &flags.json, "print the manifest instead of a table");
+  declare_image_measure(options, flags.measure);
   return options;
 }
 
@@ -89,6 +95,7 @@ void add_emulator(const std::string& emulator, guest_image::ImageOptions& image)
 }
 
 Result<guest_image::ImageOptions> to_options(const Flags& flags) {
+  COFFER_TRY_VOID(check_image_measure(flags.measure));
   if (flags.agent.empty()) return fail(Code::kInvalidArgument, "option '--agent': needed");
   if (flags.package.empty() == (flags.kernel.empty() || flags.modules.empty())) {
     return fail(Code::kInvalidArgument,
@@ -133,6 +140,18 @@ void print_artefact(std::string_view what, const guest_image::Artefact& artefact
              artefact.size, "  sha256", artefact.sha256, "  sha384", artefact.sha384);
 }
 
+Result<std::vector<std::filesystem::path>> write_values(const Flags& flags,
+                                                        const guest_image::ImageReport& built) {
+  const std::filesystem::path folder = flags.output;
+  return write_image_values(
+      flags.measure,
+      {.kernel = folder / built.kernel.name,
+       .initrd = folder / built.initrd.name,
+       .source = fmt::format("coffer guest-image build {} (kernel sha256:{}, initrd "
+                             "sha256:{})",
+                             built.initrd.name, built.kernel.sha256, built.initrd.sha256)});
+}
+
 int run(Args args) {
   Flags flags;
   Options options = declare(flags);
@@ -143,6 +162,8 @@ int run(Args args) {
   const auto built = guest_image::build_image(
       *image, [](std::string_view step) { fmt::print(stderr, "guest-image: {} ...\n", step); });
   if (!built) return report(Error(built.error()).add_context("build the guest image"));
+  const auto values = write_values(flags, *built);
+  if (!values) return report(Error(values.error()).add_context("measure the guest image"));
   if (flags.json) {
     fmt::print("{}", built->to_json());
     return kExitOk;
@@ -151,6 +172,7 @@ int run(Args args) {
   print_artefact("unpacked", built->elf);
   print_artefact("initramfs", built->initrd);
   fmt::print("{:<10} {} bytes uncompressed, {} files\n", "", built->archive_size, built->files);
+  for (const auto& file : *values) fmt::print("{:<10} {}\n", "values", file.string());
   return kExitOk;
 }
 

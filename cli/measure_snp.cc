@@ -20,6 +20,7 @@ namespace {
 
 enum class Mode : std::uint8_t { kSnp, kSvsm, kSevEs, kSev };
 
+constexpr const char* kMeasurement = "snp_launch_measurement";
 // A kernel and an initrd may be larger than any other input.
 constexpr std::size_t kMaxBoot = std::size_t{2} << 30U;
 
@@ -58,7 +59,8 @@ void declare(Options& options, MeasureOptions& o) {
       .value("--svsm", &o.svsm, "COCONUT-SVSM image (snp-svsm)")
       .value("--vars-size", &o.vars_size, "size of the variable store below OVMF (snp-svsm)")
       .value("--vars-file", &o.vars_file, "the variable store, for its size (snp-svsm)")
-      .values("--output-format", &o.formats, "hex (default), base64, json, or of SNP corim");
+      .values("--output-format", &o.formats,
+              "hex (default), base64, json, or of SNP reference-values or corim");
   declare_corim(options, o.corim);
 }
 
@@ -96,10 +98,12 @@ Status apply_defaults(MeasureOptions& o) {
   COFFER_TRY_VOID(take_single("--guest-features", o.feature_values, o.features));
   COFFER_TRY_VOID(take_single("--vmm-type", o.vmm_types, o.vmm_type));
   COFFER_TRY_VOID(take_single("--output-format", o.formats, o.format));
-  if (o.format != "hex" && o.format != "base64" && o.format != "json" && o.format != "corim") {
-    return fail(
-        Code::kInvalidArgument,
-        fmt::format("option '--output-format': '{}', want hex, base64, json or corim", o.format));
+  if (o.format != "hex" && o.format != "base64" && o.format != "json" &&
+      !is_values_format(o.format)) {
+    return fail(Code::kInvalidArgument,
+                fmt::format("option '--output-format': '{}', want hex, base64, json, "
+                            "reference-values or corim",
+                            o.format));
   }
   if (o.ovmf.empty()) return fail(Code::kInvalidArgument, "option '--ovmf': missing");
   return check_kernel(o);
@@ -274,18 +278,20 @@ int run(std::string_view name, Mode mode, Args args) {
   if (options.help_shown()) return kExitOk;
   if (const auto status = apply_defaults(o); !status) return report(status.error());
   const bool snp = mode == Mode::kSnp || mode == Mode::kSvsm;
-  if (o.format == "corim" && !snp) {
+  if (is_values_format(o.format) && !snp) {
     return report(Error(Code::kInvalidArgument,
-                        "option '--output-format': corim is for snp and snp-svsm: no policy asks "
-                        "for the others' values"));
+                        fmt::format("option '--output-format': {} is for snp and snp-svsm: no "
+                                    "policy asks for the others' values",
+                                    o.format)));
   }
   const auto measured = measure(o, mode);
   if (!measured) return report(measured.error());
-  if (o.format == "corim") {
-    const nlohmann::json values = {{"snp_launch_measurement", {to_hex(measured->digest)}}};
-    const auto bytes = make_corim(values, o.corim);
-    if (!bytes) return report(bytes.error());
-    fmt::print("{}", *bytes);
+  if (is_values_format(o.format)) {
+    const nlohmann::json values = {{kMeasurement, {to_hex(measured->digest)}}};
+    const auto text =
+        format_values(o.format, values, fmt::format("coffer measure {}", name), o.corim);
+    if (!text) return report(text.error());
+    fmt::print("{}", *text);
     return kExitOk;
   }
   if (o.format == "json") {
@@ -307,6 +313,22 @@ Command command(std::string_view name, std::string_view last, Mode mode, std::st
 }
 
 }  // namespace
+
+Result<nlohmann::json> snp_reference_values(const SnpBoot& boot) {
+  MeasureOptions o;
+  o.ovmf = boot.firmware;
+  o.kernel = boot.kernel;
+  o.initrd = boot.initrd;
+  o.append = boot.append;
+  o.vcpu_type = boot.vcpu_type;
+  auto values = nlohmann::json::array();
+  for (const auto& vcpus : boot.vcpus) {
+    o.vcpus = vcpus;
+    COFFER_TRY(const Measurement measured, measure_snp(o));
+    values.push_back(to_hex(measured.digest));
+  }
+  return nlohmann::json{{kMeasurement, std::move(values)}};
+}
 
 std::vector<Command> measure_snp_commands() {
   return {command("measure snp", "snp", Mode::kSnp, "expected MEASUREMENT of an SEV-SNP guest"),

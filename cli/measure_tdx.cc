@@ -175,8 +175,9 @@ Status check_settings(const Settings& settings) {
   if (settings.order != "single-pass" && settings.order != "two-pass") {
     return bad("--mrtd-order", "want single-pass or two-pass");
   }
-  if (settings.format != "text" && settings.format != "json" && settings.format != "corim") {
-    return bad("--output-format", "want text, json or corim");
+  if (settings.format != "text" && settings.format != "json" &&
+      !is_values_format(settings.format)) {
+    return bad("--output-format", "want text, json, reference-values or corim");
   }
   if (!settings.rtmr0_log.empty() && !settings.memory.empty()) {
     return bad("--rtmr0-log", "RTMR[0] is computed from --memory or recorded, not both");
@@ -203,17 +204,19 @@ int run(Args args) {
       .value("--mrtd-order", &settings.order, "single-pass (default) or two-pass")
       .flag("--separator-in-rtmr0", &settings.separator_in_rtmr0, "as OVMF before 2024 logs it")
       .flag("--no-stub-events", &settings.no_stub_events, "the kernel measures nothing itself")
-      .value("--output-format", &settings.format, "text (default), json or corim");
+      .value("--output-format", &settings.format,
+             "text (default), json, reference-values or corim");
   declare_corim(options, settings.corim);
   if (const auto status = options.parse(args); !status) return report(status.error());
   if (options.help_shown()) return kExitOk;
   if (const auto status = check_settings(settings); !status) return report(status.error());
   const auto out = measure(settings);
   if (!out) return report(out.error());
-  if (settings.format == "corim") {
-    const auto bytes = make_corim(reference_values(*out), settings.corim);
-    if (!bytes) return report(bytes.error());
-    fmt::print("{}", *bytes);
+  if (is_values_format(settings.format)) {
+    const auto text = format_values(settings.format, reference_values(*out), "coffer measure tdx",
+                                    settings.corim);
+    if (!text) return report(text.error());
+    fmt::print("{}", *text);
   } else if (settings.format == "json") {
     fmt::print("{}\n", out->dump(2));
   } else {
@@ -223,6 +226,16 @@ int run(Args args) {
 }
 
 }  // namespace
+
+Result<nlohmann::json> tdx_reference_values(const TdxBoot& boot) {
+  Settings settings;
+  settings.firmware = boot.firmware;
+  settings.kernel = boot.kernel;
+  settings.initrd = boot.initrd;
+  settings.append = boot.append;
+  COFFER_TRY(const Json out, measure(settings));
+  return reference_values(out);
+}
 
 Command measure_tdx() {
   return {.name = "measure tdx", .summary = "predict MRTD and the RTMRs of a TD", .run = run};
