@@ -21,6 +21,7 @@ constexpr std::size_t kMaxFile = std::size_t{4} << 20U;
 client::KbsSettings kbs_settings(const AaConfig& config, std::string initdata) {
   client::KbsSettings settings;
   settings.url = config.url;
+  settings.key_type = config.key_type;
   settings.http.tls.ca_pem = config.cert;
   settings.http.connect_timeout = std::chrono::seconds(5);
   settings.http.timeout = std::chrono::seconds(30);

@@ -152,5 +152,20 @@ TEST(AaConfig, TakesTheBrokerAndRefusesOtherTypes) {
   }
 }
 
+TEST(AaConfig, TakesTheKeysAlgorithmAndRefusesOthersByName) {
+  const auto parse = [](const std::string& algorithm) {
+    return parse_aa_config("[token_configs.kbs]\ntee_key_algorithm = " + algorithm);
+  };
+  EXPECT_EQ(parse_aa_config("")->key_type, jose::KeyType::kEcP256);
+  EXPECT_EQ(parse("'ECDH-ES+A256KW-P256'")->key_type, jose::KeyType::kEcP256);
+  EXPECT_EQ(parse("'ECDH-ES+A256KW-P521'")->key_type, jose::KeyType::kEcP521);
+  EXPECT_EQ(parse("'RSA-OAEP-256'")->key_type, jose::KeyType::kRsa);
+  for (const char* wrong : {"'ML-KEM-768+A192KW'", "'RSA1_5'", "''", "1"}) {
+    const auto config = parse(wrong);
+    ASSERT_FALSE(config) << wrong;
+    EXPECT_NE(config.error().message().find("tee_key_algorithm"), std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace coffer::attester
