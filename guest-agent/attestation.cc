@@ -27,6 +27,9 @@ constexpr std::string_view kMagic = "initdata";
 constexpr std::chrono::seconds kInitdataPatience{30};
 // More than coffer-attester's own attempts take together.
 constexpr std::chrono::seconds kAttestPatience{180};
+// A program that ends again and again ends for a reason that another start does not mend; a
+// container that is made later tries once more.
+constexpr unsigned kMaxRestarts = 16;
 constexpr int kEmulatorPatienceMs = 30000;
 constexpr std::size_t kMaxSaid = 4096;
 
@@ -254,12 +257,34 @@ Task<Status> Attestation::attest() {
   const Deadline deadline = deadline_in(kAttestPatience);
   const std::string line = co_await read_line(said.read_end.get(), deadline);
   if (line == "attested\n") {
-    std::ignore = attester.release();
+    Fd running = attester.release();
+    if (scope_ != nullptr) scope_->spawn(watch(std::move(running)));
     co_return Status{};
   }
   std::string reason = co_await read_line(errors.read_end.get(), deadline);
   co_return fail(Code::kFailedPrecondition,
                  fmt::format("attest to '{}': {}", broker_, last_words(std::move(reason))));
+}
+
+// Whatever ended it: what it served is gone, and containers go on asking.
+Task<void> Attestation::watch(Fd attester) {
+  const auto gone = co_await wait_process_gone(attester.get());
+  if (!gone) {
+    log_.error("coffer-attester is not watched", {{"error", gone.error()}});
+    co_return;
+  }
+  attested_ = false;
+  refusal_ = "coffer-attester, which opens secrets, has ended";
+  if (restarts_ == kMaxRestarts) {
+    log_.error("coffer-attester has ended too often: the next container starts it again",
+               {{"restarts", restarts_}});
+    co_return;
+  }
+  ++restarts_;
+  log_.error("coffer-attester has ended, and is started again", {{"restarts", restarts_}});
+  // Says itself how that went.
+  const Status again = co_await ready_for_containers();
+  (void)again;
 }
 
 bool Attestation::can_unseal() const { return is_there(settings_.attester); }

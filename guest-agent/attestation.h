@@ -58,8 +58,13 @@ class Attestation {
   [[nodiscard]] Task<Result<SecretBytes>> unseal(std::string sealed);
 
   // Gets the agent's end of the connection on which coffer-attester asks, per request of a
-  // container, whether the policy allows it. Without it nobody may ask for anything.
-  void serve_gate_with(std::function<void(Fd)> serve) { serve_gate_ = std::move(serve); }
+  // container, whether the policy allows it. Without it nobody may ask for anything. `scope` owns
+  // the watch on coffer-attester, which is started anew, with a new attestation, when it ends; it
+  // must be closed before this object goes. Without it nobody watches.
+  void serve_with(std::function<void(Fd)> serve_gate, Scope* scope) {
+    serve_gate_ = std::move(serve_gate);
+    scope_ = scope;
+  }
 
  private:
   Status start_emulator();
@@ -67,6 +72,7 @@ class Attestation {
   Result<std::string> run_attester(const std::filesystem::path& device) const;
   Status take_summary(const std::string& summary);
   Task<Status> attest();
+  Task<void> watch(Fd attester);
 
   AttestationSettings settings_;
   Logger log_;
@@ -76,6 +82,8 @@ class Attestation {
   std::function<void(Fd)> serve_gate_;
   std::string refusal_;  // why the last attempt failed
   bool attested_ = false;
+  Scope* scope_ = nullptr;
+  unsigned restarts_ = 0;
   std::optional<AsyncMutex> mutex_;
 };
 

@@ -62,9 +62,10 @@ Task<Status> run_agent(AgentParts parts, PolicyGate& policy, Modules& modules, I
   rpc::Router api_router;
   api_gate.add_to(api_router);
   rpc::Server api_server(executor, std::move(api_router), limits(), parts.log);
-  if (parts.attestation != nullptr)
-    parts.attestation->serve_gate_with([&api_server](Fd fd) { api_server.serve(std::move(fd)); });
   Scope scope(executor);
+  if (parts.attestation != nullptr)
+    parts.attestation->serve_with([&api_server](Fd fd) { api_server.serve(std::move(fd)); },
+                                  &scope);
   Status served;
   scope.spawn([&]() -> Task<void> {
     served = co_await serve_on(server, address, sandbox.destroyed(), parts.log);
@@ -76,7 +77,7 @@ Task<Status> run_agent(AgentParts parts, PolicyGate& policy, Modules& modules, I
   // The reply to DestroySandbox is still on its way out.
   const auto drain = deadline_in(std::chrono::seconds(1));
   co_await server.shutdown(drain);
-  if (parts.attestation != nullptr) parts.attestation->serve_gate_with({});
+  if (parts.attestation != nullptr) parts.attestation->serve_with({}, nullptr);
   co_await api_server.shutdown();
   co_await scope.close();
   co_await sandbox.scope().close();
