@@ -19,9 +19,9 @@ struct AaConfig {
   std::optional<bool> required;
 };
 
-// kInvalidArgument for what is no TOML, for a value of another type and for a tee_key_algorithm that
-// is not one of CoCo's; kUnimplemented for ML-KEM. Other keys are passed over:
-// they are of parts that Coffer has not.
+// kInvalidArgument for what is no TOML, for a value of another type and for a tee_key_algorithm
+// that is not one of CoCo's; kUnimplemented for ML-KEM. Other keys are passed over: they are of
+// parts that Coffer has not.
 [[nodiscard]] Result<AaConfig> parse_aa_config(std::string_view text);
 
 }  // namespace coffer::attester
