@@ -2,11 +2,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -49,6 +53,30 @@ Result<Fd> listen_unix(const fs::path& path) {
   if (!fd.valid() || ::bind(fd.get(), generic, sizeof(address)) != 0 || ::listen(fd.get(), 1) != 0)
     return fail_errno(errno, fmt::format("listen on '{}'", path.string()));
   return fd;
+}
+
+// A copy of a program that nobody can change. crun makes one of itself at each run and starts again
+// from it, so that no container can write to the program that enters it; run from a copy with just
+// these seals it goes on at once.
+Result<Fd> sealed_copy(const fs::path& program) {
+  constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+  constexpr unsigned kExecutable = 0x10;  // MFD_EXEC: linux/memfd.h, from 6.3 on
+  const std::string what = fmt::format("copy '{}'", program.string());
+  COFFER_TRY(const auto source, open_file(program, O_RDONLY));
+  struct stat info{};
+  if (::fstat(source.get(), &info) != 0) return fail_errno(errno, what);
+  Fd copy(::memfd_create("crun", MFD_CLOEXEC | MFD_ALLOW_SEALING | kExecutable));
+  if (!copy.valid() && errno == EINVAL)
+    copy.reset(::memfd_create("crun", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!copy.valid()) return fail_errno(errno, what);
+  for (auto left = info.st_size; left > 0;) {
+    const auto sent = ::sendfile(copy.get(), source.get(), nullptr, static_cast<std::size_t>(left));
+    if (sent < 0) return fail_errno(errno, what);
+    if (sent == 0) return fail(Code::kInternal, what + ": it became shorter");
+    left -= sent;
+  }
+  if (::fcntl(copy.get(), F_ADD_SEALS, kSeals) != 0) return fail_errno(errno, what);
+  return copy;
 }
 
 // crun has connected, sent the pty's master and gone: all of it is in the socket's queue.
@@ -113,6 +141,12 @@ fs::path Crun::scratch(std::string_view suffix) {
   return settings_.scratch_dir / fmt::format("{}.{}", next_scratch_++, suffix);
 }
 
+Status Crun::make_copy() {
+  if (copy_.valid()) return {};
+  COFFER_TRY(copy_, sealed_copy(settings_.program));
+  return {};
+}
+
 Task<Status> Crun::run(std::vector<std::string> arguments, std::vector<std::pair<int, int>> fds) {
   const Scratch log(scratch("log"));
   SpawnOptions options;
@@ -121,6 +155,8 @@ Task<Status> Crun::run(std::vector<std::string> arguments, std::vector<std::pair
                   settings_.cgroups ? "--cgroup-manager=cgroupfs" : "--cgroup-manager=disabled"};
   const std::string verb = arguments.front();
   for (auto& argument : arguments) options.argv.push_back(std::move(argument));
+  COFFER_CO_TRY_VOID(make_copy());
+  options.program = fmt::format("/proc/self/fd/{}", copy_.get());
   options.env = std::vector<std::string>{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
   options.fds = std::move(fds);
   const ChildRegistry::Busy busy(children_);

@@ -67,12 +67,14 @@ class Crun {
   [[nodiscard]] Task<Result<Started>> launch(std::vector<std::string> arguments, bool terminal);
   [[nodiscard]] Task<Status> run(std::vector<std::string> arguments,
                                  std::vector<std::pair<int, int>> fds);
+  [[nodiscard]] Status make_copy();
   [[nodiscard]] std::filesystem::path scratch(std::string_view suffix);
 
   asio::any_io_executor executor_;
   CrunSettings settings_;
   ChildRegistry& children_;
   Logger log_;
+  Fd copy_;  // of the program, sealed: what is run
   std::uint64_t next_scratch_ = 0;
 };
 
