@@ -23,10 +23,17 @@ trust_claims := {
 	"configuration": configuration,
 }
 
-# The claim is the reference value of that name, or one of them.
-matches(claim, name) if claim in query_reference_value(name)
+# The claim is the reference value of that name, or one of them. A claim that is null is none, and
+# so is the answer for a value that is not there: the two are no match.
+matches(claim, name) if {
+	claim != null
+	claim in query_reference_value(name)
+}
 
-matches(claim, name) if claim == query_reference_value(name)
+matches(claim, name) if {
+	claim != null
+	claim == query_reference_value(name)
+}
 
 # Init data brings the agent's policy, and whoever starts a guest chooses it: what the evidence binds
 # has to be known. Where it binds none (zeros), the policy of the image applies, which is measured

@@ -18,11 +18,12 @@ constexpr std::string_view kUnmet = "ear.coffer.unmet";
 constexpr std::size_t kMaxTokenBytes = std::size_t{1} << 20U;
 
 Json submodule_claims(const Submodule& part) {
-  Json out = {{"ear.status", part.appraisal.status},
-              {"ear.trustworthiness-vector", part.appraisal.vector},
-              {"ear.appraisal-policy-id", part.policy_id},
-              {"ear.veraison.annotated-evidence", part.evidence}};
-  if (part.appraisal.extensions.is_object()) out.update(part.appraisal.extensions);
+  // First, so that nothing of them stands over what follows.
+  Json out = part.appraisal.extensions.is_object() ? part.appraisal.extensions : Json::object();
+  out["ear.status"] = part.appraisal.status;
+  out["ear.trustworthiness-vector"] = part.appraisal.vector;
+  out["ear.appraisal-policy-id"] = part.policy_id;
+  out["ear.veraison.annotated-evidence"] = part.evidence;
   // Ours: no hardware stands behind it.
   if (part.emulated) out["ear.coffer.emulated"] = true;
   if (!part.unchecked.empty()) out["ear.coffer.unchecked"] = part.unchecked;

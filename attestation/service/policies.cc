@@ -76,23 +76,47 @@ void read_vector(const Value& claims, Appraisal& out) {
   }
 }
 
-Json read_extensions(const Value& list) {
-  Json out = Json::object();
-  if (!list.is_array()) return out;
+// What the token says by itself: EAR's own claims, Veraison's, and ours. A relying party takes them
+// for the service's word.
+bool is_reserved(std::string_view name) {
+  return name == "ear.status" || name == "ear.trustworthiness-vector" ||
+         name == "ear.appraisal-policy-id" || name == "ear.raw-evidence" ||
+         name == "ear.verifier-id" || name.starts_with("ear.veraison.") ||
+         name.starts_with("ear.coffer.");
+}
+
+// Only additions: what is left out stands among the findings.
+void read_extensions(const Value& list, Appraisal& out) {
+  out.extensions = Json::object();
+  const auto leave_out = [&](std::string_view which, std::string_view why) {
+    out.findings.push_back(fmt::format("extension {} is left out: {}", which, why));
+  };
+  if (!list.defined()) return;
+  if (!list.is_array()) {
+    out.findings.emplace_back("extensions is no array");
+    return;
+  }
   for (const Value& item : list.items()) {
     const Value* name = item.find("name");
     const Value* value = item.find("value");
-    if (name == nullptr || value == nullptr || !name->is_string()) continue;
-    // Only additions: nothing that the token says by itself.
-    if (!name->as_string().starts_with("ear.") || name->as_string() == "ear.status" ||
-        name->as_string().starts_with("ear.veraison.") ||
-        name->as_string() == "ear.trustworthiness-vector") {
+    if (name == nullptr || value == nullptr || !name->is_string()) {
+      leave_out(policy::to_display(item), "want an object with 'name', a string, and 'value'");
       continue;
     }
-    auto json = parse_json(policy::to_json(*value), "an extension");
-    if (json) out[std::string(name->as_string())] = *std::move(json);
+    const std::string key(name->as_string());
+    const std::string shown = fmt::format("'{}'", key);
+    if (!key.starts_with("ear.")) {
+      leave_out(shown, "want a name that begins with 'ear.'");
+    } else if (is_reserved(key)) {
+      leave_out(shown, "the token says this by itself");
+    } else if (out.extensions.contains(key)) {
+      leave_out(shown, "there is one of that name already");
+    } else if (auto json = parse_json(policy::to_json(*value), "an extension"); !json) {
+      leave_out(shown, json.error().message());
+    } else {
+      out.extensions[key] = *std::move(json);
+    }
   }
-  return out;
 }
 
 bool is_id(std::string_view id) {
@@ -247,7 +271,7 @@ Result<Appraisal> Policies::appraise(std::string_view id, std::string_view tee_c
   read_vector(trust, out);
   out.status = status_of(out.vector);
   if (extensions) {
-    out.extensions = read_extensions(*extensions);
+    read_extensions(*extensions, out);
   } else {
     out.extensions = Json::object();
     out.findings.push_back("extensions: " + extensions.error().to_string());

@@ -7,6 +7,7 @@
 
 #include "attestation/initdata/initdata.h"
 #include "attestation/reference_values/message.h"
+#include "attestation/service/ear.h"
 #include "attestation/service/policies.h"
 #include "attestation/service/unmet.h"
 #include "tests/attestation/store/scratch_store.h"
@@ -151,6 +152,61 @@ TEST_F(DefaultPolicy, WantsInitDataThatIsBoundToBeKnown) {
     EXPECT_EQ(warns(""), tee != "sample");
     ASSERT_TRUE(values_.remove({"init_data"}, {.name = "t", .time = kNow}));
   }
+}
+
+// Evidence that lacks a claim, and a value that nobody registered: both are null.
+TEST_F(DefaultPolicy, AClaimThatIsNotThereIsNoMatch) {
+  Json guest = kConfigured.at("snp");
+  for (const char* name : {"measurement", "reported_tcb_bootloader", "reported_tcb_microcode",
+                           "reported_tcb_snp", "reported_tcb_tee"}) {
+    guest[name] = nullptr;
+  }
+  EXPECT_EQ(claims("snp", guest), (std::array{33, 97, 3}));
+  init_data_ = nullptr;
+  EXPECT_EQ(claims("snp", guest), (std::array{33, 97, 36}));
+  set({{"snp_launch_measurement", {nullptr, "aa"}}, {"init_data", {nullptr}}});
+  EXPECT_EQ(claims("snp", guest), (std::array{33, 97, 36})) << "not even where one is registered";
+}
+
+TEST_F(DefaultPolicy, AnExtensionSaysNothingThatTheTokenSaysByItself) {
+  const std::string policy = R"(package policy
+import rego.v1
+trust_claims := {"hardware": 97}
+extensions := [
+	{"name": "ear.example", "value": 1},
+	{"name": "ear.example", "value": 2},
+	{"name": "ear.status", "value": "affirming"},
+	{"name": "ear.trustworthiness-vector", "value": {}},
+	{"name": "ear.appraisal-policy-id", "value": "x"},
+	{"name": "ear.veraison.annotated-evidence", "value": {}},
+	{"name": "ear.coffer.emulated", "value": false},
+	{"name": "iss", "value": "x"},
+	{"name": 1, "value": "x"},
+	"x",
+])";
+  ASSERT_TRUE(policies_.set_attestation_policy("default", policy));
+  Appraisal appraisal = appraise("snp", Json::object());
+  EXPECT_EQ(appraisal.extensions, (Json{{"ear.example", 1}}));
+  ASSERT_EQ(appraisal.findings.size(), 9U);
+  EXPECT_EQ(appraisal.findings[0],
+            "extension 'ear.example' is left out: there is one of that name already");
+  EXPECT_EQ(appraisal.findings[3],
+            "extension 'ear.appraisal-policy-id' is left out: the token says this by itself");
+  EXPECT_EQ(appraisal.findings[6],
+            "extension 'iss' is left out: want a name that begins with 'ear.'");
+  // Whatever made them: the service's own words stand.
+  appraisal.extensions = {{"ear.status", "affirming"}, {"ear.appraisal-policy-id", "x"}};
+  TokenContent content;
+  content.submodules.push_back({.name = "cpu0",
+                                .policy_id = "default",
+                                .appraisal = std::move(appraisal),
+                                .evidence = Json::object(),
+                                .emulated = true,
+                                .unchecked = {}});
+  const Json part = token_claims(content, {})["submods"]["cpu0"];
+  EXPECT_EQ(part["ear.status"].get<std::string>(), "contraindicated");
+  EXPECT_EQ(part["ear.appraisal-policy-id"].get<std::string>(), "default");
+  EXPECT_TRUE(part["ear.coffer.emulated"].get<bool>());
 }
 
 // As guest-agent/attester/binding.cc leaves PCR 8.
