@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 
@@ -56,6 +57,15 @@ std::string statuses(const Json& claims) {
     out += appraisal::describe_unmet(appraisal::unmet_of(part));
   }
   return out;
+}
+
+// As the default policy for resources has it: every part of the token affirms.
+bool is_affirming(const Json& claims) {
+  const auto parts = claims.find("submods");
+  return parts != claims.end() && parts->is_object() && !parts->empty() &&
+         std::ranges::all_of(*parts, [](const Json& part) {
+           return part.is_object() && part.value("ear.status", Json()) == "affirming";
+         });
 }
 
 std::string attestation_of(const Json& claims) {
@@ -151,7 +161,9 @@ HttpReply Broker::evaluate(const Session& session, protocol::Attestation message
         401, "AttestationError",
         fmt::format("attestation {} refused: {}", outcome->id, outcome->reason), outcome->id));
   }
-  const auto spent = parts_.sessions.spend(session, outcome->token, parts_.clock());
+  const auto spent = parts_.sessions.spend(
+      session, outcome->token,
+      outcome->status == "affirming" ? Standing::kAffirmed : Standing::kOther, parts_.clock());
   if (!spent) return guest_reply("AttestationError", spent.error());
   if (!*spent) {
     return refused(error_reply(401, "AttestationError",
@@ -208,9 +220,9 @@ HttpReply Broker::get_resource(const HttpRequest& request, const Segments& segme
                       {"path", path->to_string()},
                       {"allowed", decision->allowed},
                       {"reason", decision->reason}};
-  if (const auto kept = parts_.records.add_resource(id, entry, parts_.clock()); !kept) {
-    return guest_reply("PluginInternalError", kept.error());
-  }
+  const auto kept =
+      parts_.records.add_resource(id, entry, is_affirming(*claims), parts_.clock());
+  if (!kept) return guest_reply("PluginInternalError", kept.error());
   if (decision->allowed) {
     parts_.metrics.count("kbs_policy_approvals_total");
     return release(*claims, path->to_string());

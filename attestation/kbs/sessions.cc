@@ -16,6 +16,8 @@ namespace {
 constexpr std::string_view kKeySpace = "kbs";
 constexpr std::string_view kKeyName = "challenge-key";
 constexpr std::string_view kSpace = "kbs_protocol_session";
+// A mark for each session of Standing::kOther, so that they can be counted.
+constexpr std::string_view kOtherSpace = "kbs_protocol_session_other";
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kNonceBytes = 32;
 constexpr std::size_t kMaxCookie = 512;
@@ -96,26 +98,53 @@ Result<Session> Sessions::unseal(std::string_view value, store::UnixTime now) co
   return out;
 }
 
-Status Sessions::take_place(store::UnixTime now) {
+Status Sessions::take_place(Standing standing, store::UnixTime now) {
+  const bool other = standing == Standing::kOther;
+  const std::size_t others_limit = limit_ / 2;
   const std::lock_guard lock(usage_->mutex);
-  if (usage_->known >= limit_ && usage_->counted != now) {
+  const auto full = [&] { return usage_->known >= limit_; };
+  const auto full_of_others = [&] { return other && usage_->others >= others_limit; };
+  if ((full() || full_of_others()) && usage_->counted != now) {
     COFFER_TRY([[maybe_unused]] const std::size_t gone, store_->purge());
     COFFER_TRY(usage_->known, store_->count(kSpace));
+    COFFER_TRY(usage_->others, store_->count(kOtherSpace));
     usage_->counted = now;
   }
-  if (usage_->known >= limit_) {
+  if (full()) {
     return fail(Code::kUnavailable,
                 fmt::format("open session: there are {} already, as many as there may be "
                             "(attestation_service.session_limit): try again later",
                             usage_->known));
   }
+  if (full_of_others()) {
+    return fail(Code::kUnavailable,
+                fmt::format("open session: guests that the policy does not affirm have {} already, "
+                            "the half of attestation_service.session_limit that may be theirs: try "
+                            "again later",
+                            usage_->others));
+  }
   ++usage_->known;
+  if (other) ++usage_->others;
   return {};
 }
 
-Result<bool> Sessions::spend(const Session& session, std::string_view token, store::UnixTime now) {
-  COFFER_TRY_VOID(take_place(now));
-  return store_->insert(kSpace, session.id, as_bytes(token), session.expires, store::Durable::kNo);
+Result<bool> Sessions::spend(const Session& session, std::string_view token, Standing standing,
+                             store::UnixTime now) {
+  COFFER_TRY_VOID(take_place(standing, now));
+  if (standing == Standing::kAffirmed) {
+    return store_->insert(kSpace, session.id, as_bytes(token), session.expires,
+                          store::Durable::kNo);
+  }
+  // The session stands in one place whatever its standing, or a challenge could be spent twice.
+  const auto write = [&](std::string_view space, std::string_view value) {
+    return store::Write{.space = std::string(space),
+                        .key = session.id,
+                        .value = to_bytes(value),
+                        .condition = store::Write::If::kAbsent,
+                        .expires = session.expires};
+  };
+  const std::array writes = {write(kSpace, token), write(kOtherSpace, "")};
+  return store_->commit(writes, store::Durable::kNo);
 }
 
 Result<std::optional<std::string>> Sessions::token(const Session& session) {

@@ -24,6 +24,10 @@ struct Session {
   store::UnixTime expires = 0;
 };
 
+// Whom the policy does not affirm may be anybody: evidence that verifies, a TPM in software makes
+// too. A half of the sessions, at most, are theirs.
+enum class Standing : bool { kOther, kAffirmed };
+
 // Thread-safe.
 class Sessions {
  public:
@@ -40,9 +44,9 @@ class Sessions {
   [[nodiscard]] Result<Session> unseal(std::string_view value, store::UnixTime now) const;
 
   // Spends the challenge; `token` is what the session has from then on. False: it was spent before.
-  // kUnavailable: there are as many sessions as there may be.
+  // kUnavailable: there are as many sessions as there may be, or as may be of that standing.
   [[nodiscard]] Result<bool> spend(const Session& session, std::string_view token,
-                                   store::UnixTime now);
+                                   Standing standing, store::UnixTime now);
   // Nothing: not spent yet.
   [[nodiscard]] Result<std::optional<std::string>> token(const Session& session);
   [[nodiscard]] store::UnixTime lifetime() const { return lifetime_; }
@@ -52,13 +56,14 @@ class Sessions {
   struct Usage {
     std::mutex mutex;
     std::size_t known = 0;
+    std::size_t others = 0;  // of `known`, those of Standing::kOther
     std::optional<store::UnixTime> counted;
   };
 
   Sessions(store::Store& store, store::UnixTime lifetime, std::size_t limit, SecretBytes key)
       : store_(&store), lifetime_(lifetime), limit_(limit), key_(std::move(key)) {}
   [[nodiscard]] Bytes mac(std::string_view text) const;
-  [[nodiscard]] Status take_place(store::UnixTime now);
+  [[nodiscard]] Status take_place(Standing standing, store::UnixTime now);
 
   store::Store* store_;
   store::UnixTime lifetime_;

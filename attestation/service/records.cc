@@ -14,11 +14,13 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kSpace = "attestation";
-constexpr std::string_view kRefusedSpace = "attestation_refused";
+constexpr std::string_view kRefusedSpace = "attestation_refused";  // and not affirmed
 constexpr std::string_view kResourceSpace = "attestation_resource";
+constexpr std::string_view kRefusedResourceSpace = "attestation_resource_refused";
 constexpr std::size_t kIdChars = 24;
 constexpr std::size_t kTimeChars = 8;
-constexpr std::size_t kMaxResources = 256;  // of one attestation: two hex digits of a digest
+constexpr std::size_t kMaxResources = 128;  // of one attestation, allowed ones or others
+constexpr std::size_t kPathChars = 32;      // of the digest of a path: 128 bits
 constexpr std::size_t kMaxRecordBytes = std::size_t{256} << 10U;
 constexpr std::size_t kMaxRefusedBytes = std::size_t{64} << 10U;
 constexpr std::size_t kMaxReasonBytes = 4096;
@@ -83,29 +85,43 @@ Status Records::enforce_limit() {
     COFFER_TRY([[maybe_unused]] const std::size_t gone, store_.trim(kRefusedSpace, refused_stay));
     COFFER_TRY([[maybe_unused]] const std::size_t old, store_.trim(kSpace, limit_ - refused_stay));
   }
-  COFFER_TRY([[maybe_unused]] const std::size_t reads,
-             store_.trim(kResourceSpace, limit_ * kResourcesEach));
+  const std::size_t most = limit_ * kResourcesEach;
+  COFFER_TRY([[maybe_unused]] const std::size_t reads, store_.trim(kResourceSpace, most));
+  COFFER_TRY([[maybe_unused]] const std::size_t others,
+             store_.trim(kRefusedResourceSpace, most / kRefusedShare));
   return {};
 }
 
 Status Records::save(const std::string& id, const Record& record, tee::UnixTime now) {
   const bool refused = record.value("outcome", Json()) == "refused";
+  const bool affirmed = !refused && record.value("status", Json()) == "affirming";
   const std::string text = bounded_text(record, refused ? kMaxRefusedBytes : kMaxRecordBytes);
   COFFER_TRY([[maybe_unused]] const bool fresh,
-             store_.insert(refused ? kRefusedSpace : kSpace, key_of(id), as_bytes(text),
+             store_.insert(affirmed ? kSpace : kRefusedSpace, key_of(id), as_bytes(text),
                            now + keep_, store::Durable::kNo));
   if (saved_.fetch_add(1) % std::max<std::size_t>(limit_ / kSlack, 1) != 0) return {};
   return enforce_limit();
 }
 
-Status Records::add_resource(std::string_view id, const Json& decision, tee::UnixTime now) {
+Status Records::add_resource(std::string_view id, const Json& decision, bool affirmed,
+                             tee::UnixTime now) {
   if (!is_id(id)) return {};  // a token of before records were kept
-  const auto digest = tee::sha256(
-      as_bytes(decision.value("path", Json()).dump() + decision.value("allowed", Json()).dump()));
-  // Below the attestation's own key, so that the oldest stand last.
-  store::Write write{.space = std::string(kResourceSpace),
-                     .key = key_of(id) + "/" + to_hex(digest).substr(0, 2)};
-  write.value = to_bytes(dump_json(decision));
+  const std::string_view space = affirmed ? kResourceSpace : kRefusedResourceSpace;
+  // Below the attestation's own key, so that the oldest stand last. What was allowed has room of
+  // its own: no number of refused requests hides it.
+  const std::string prefix =
+      fmt::format("{}/{}/", key_of(id), decision.value("allowed", Json()) == true ? "a" : "d");
+  const auto digest = tee::sha256(as_bytes(decision.value("path", Json()).dump()));
+  store::Write write{.space = std::string(space),
+                     .key = prefix + to_hex(digest).substr(0, kPathChars)};
+  COFFER_TRY(const auto others, store_.list(space, prefix, "", kMaxResources));
+  Json entry = decision;
+  if (others.size() >= kMaxResources &&
+      std::ranges::find(others, write.key, &store::Listed::key) == others.end()) {
+    write.key = prefix + "more";
+    entry["note"] = fmt::format("of more than {} paths, only the latest is kept", kMaxResources);
+  }
+  write.value = to_bytes(dump_json(entry));
   write.expires = now + keep_;
   COFFER_TRY([[maybe_unused]] const bool done, store_.commit({&write, 1}, store::Durable::kNo));
   return {};
@@ -122,12 +138,15 @@ Result<Record> Records::load(std::string_view id) {
   if (!entry) return fail(Code::kNotFound, fmt::format("find attestation '{}': not kept", id));
   COFFER_TRY(Record record, read(*entry));
   record["resources"] = Json::array();
-  COFFER_TRY(const auto listed, store_.list(kResourceSpace, key_of(id) + "/", "", kMaxResources));
-  for (const auto& item : listed) {
-    COFFER_TRY(const auto decision, store_.get(kResourceSpace, item.key));
-    if (!decision) continue;
-    COFFER_TRY(Json json, read(*decision));
-    record["resources"].push_back(std::move(json));
+  constexpr std::size_t kMost = 2 * (kMaxResources + 1);
+  for (const auto space : {kResourceSpace, kRefusedResourceSpace}) {
+    COFFER_TRY(const auto listed, store_.list(space, key_of(id) + "/", "", kMost));
+    for (const auto& item : listed) {
+      COFFER_TRY(const auto decision, store_.get(space, item.key));
+      if (!decision) continue;
+      COFFER_TRY(Json json, read(*decision));
+      record["resources"].push_back(std::move(json));
+    }
   }
   return record;
 }

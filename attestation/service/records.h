@@ -18,14 +18,15 @@ namespace coffer::appraisal {
 using Record = nlohmann::json;
 
 // Anybody who reaches the service leaves records: their number and sizes are bounded. Those of
-// refused attestations lie in a namespace of their own, so that they can go first.
+// attestations that were refused, or that the policy does not affirm, lie in a namespace of their
+// own, so that they can go first; and so do the decisions about their resources.
 class Records {
  public:
   static constexpr std::size_t kDefaultLimit = 50000;
 
   // `store` must outlive it. Records go after `keep` seconds, or when there are more than `limit`
-  // (at least 10): the oldest refused ones first, but a tenth of the limit is theirs. The limit may
-  // be passed by a thirty-second of it, by each server.
+  // (at least 10): the oldest refused or not affirmed ones first, but a tenth of the limit is
+  // theirs. The limit may be passed by a thirty-second of it, by each server.
   Records(store::Store& store, tee::UnixTime keep, std::size_t limit = kDefaultLimit)
       : store_(store), keep_(keep), limit_(limit) {}
 
@@ -34,10 +35,11 @@ class Records {
 
   // A record that is too large loses its claims, or all but its reason, and says so.
   [[nodiscard]] Status save(const std::string& id, const Record& record, tee::UnixTime now);
-  // One more entry of "resources". Of the same "path" and "allowed" the latest stays; an
-  // attestation has at most 256 of them.
+  // One more entry of "resources". Of the same "path" and "allowed" the latest stays. An
+  // attestation has about 128 that were allowed and 128 that were not; of those over it the latest
+  // stays, with a "note" that says so. `affirmed`: the token's status is "affirming".
   [[nodiscard]] Status add_resource(std::string_view id, const nlohmann::json& decision,
-                                    tee::UnixTime now);
+                                    bool affirmed, tee::UnixTime now);
   // kNotFound when there is none of that id; kInvalidArgument when it is no id.
   [[nodiscard]] Result<Record> load(std::string_view id);
   // Newest first: {"id", "time", "tee", "outcome", "reason", "status"}.

@@ -52,8 +52,9 @@ TEST_F(SessionsTest, AChallengeIsSpentOnce) {
   Sessions sessions = open();
   const Session session = sessions.begin(protocol::Tee::kSnp, kNow);
   EXPECT_FALSE(*sessions.token(session));
-  EXPECT_TRUE(*sessions.spend(session, "token", kNow));
-  EXPECT_FALSE(*sessions.spend(session, "another", kNow));
+  EXPECT_TRUE(*sessions.spend(session, "token", Standing::kAffirmed, kNow));
+  EXPECT_FALSE(*sessions.spend(session, "another", Standing::kAffirmed, kNow));
+  EXPECT_FALSE(*sessions.spend(session, "another", Standing::kOther, kNow));
   EXPECT_EQ(**sessions.token(session), "token");
 }
 
@@ -63,7 +64,7 @@ TEST_F(SessionsTest, ThereAreOnlySoManyAtATime) {
   Sessions sessions = *Sessions::open(*store, 300, 2);
   Sessions other = *Sessions::open(*store, 300, 2);
   const auto spend = [&](Sessions& on) {
-    return on.spend(on.begin(protocol::Tee::kSnp, now), "token", now);
+    return on.spend(on.begin(protocol::Tee::kSnp, now), "token", Standing::kAffirmed, now);
   };
   ASSERT_TRUE(spend(sessions));
   ASSERT_TRUE(spend(sessions));
@@ -79,6 +80,27 @@ TEST_F(SessionsTest, ThereAreOnlySoManyAtATime) {
   EXPECT_TRUE(spend(sessions)) << "a server counts its own, and the others' when it is full";
   now += 1;
   EXPECT_FALSE(spend(sessions));
+}
+
+// A stranger with a TPM in software is not to keep true guests out.
+TEST_F(SessionsTest, HalfOfThemAreForGuestsThatAreAffirmed) {
+  store::UnixTime now = kNow;
+  const testing::ScratchStore store({.clock = [&] { return now; }});
+  Sessions sessions = *Sessions::open(*store, 300, 4);
+  const auto spend = [&](Standing standing) {
+    return sessions.spend(sessions.begin(protocol::Tee::kTpm, now), "token", standing, now);
+  };
+  ASSERT_TRUE(spend(Standing::kOther));
+  ASSERT_TRUE(spend(Standing::kOther));
+  const auto third = spend(Standing::kOther);
+  ASSERT_FALSE(third);
+  EXPECT_EQ(third.error().code(), Code::kUnavailable);
+  EXPECT_NE(third.error().message().find("does not affirm"), std::string::npos);
+  ASSERT_TRUE(spend(Standing::kAffirmed));
+  ASSERT_TRUE(spend(Standing::kAffirmed));
+  EXPECT_FALSE(spend(Standing::kAffirmed));
+  now += 300;
+  EXPECT_TRUE(spend(Standing::kOther)) << "the first ones have expired";
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ class RecordsTest : public ::testing::Test {
   // The `second`th attestation of a test; its id.
   static std::string save(Records& records, int second, const char* outcome, Json more = {}) {
     const auto id = Records::new_id(kNow + second);
-    Record record = {{"id", id}, {"outcome", outcome}, {"reason", ""}};
+    Record record = {{"id", id}, {"outcome", outcome}, {"reason", ""}, {"status", "affirming"}};
     record.update(more.is_object() ? more : Json::object());
     EXPECT_TRUE(records.save(id, record, kNow));
     return id;
@@ -90,9 +90,9 @@ TEST_F(RecordsTest, KeepsTheLatestDecisionOfEachPathAndNotOneARequest) {
   const auto id = save(records, 1, "token");
   for (int i = 0; i < 50; ++i) {
     const Json denied = {{"path", "a/b/c"}, {"allowed", false}, {"time", i}};
-    ASSERT_TRUE(records.add_resource(id, denied, kNow));
+    ASSERT_TRUE(records.add_resource(id, denied, true, kNow));
   }
-  ASSERT_TRUE(records.add_resource(id, {{"path", "a/b/c"}, {"allowed", true}}, kNow));
+  ASSERT_TRUE(records.add_resource(id, {{"path", "a/b/c"}, {"allowed", true}}, true, kNow));
   const auto resources = (*records.load(id))["resources"];
   ASSERT_EQ(resources.size(), 2U);
   for (const auto& entry : resources) {
@@ -100,11 +100,68 @@ TEST_F(RecordsTest, KeepsTheLatestDecisionOfEachPathAndNotOneARequest) {
       EXPECT_EQ(entry["time"], 49);
     }
   }
-  for (int i = 0; i < 2000; ++i) {
-    const Json denied = {{"path", "a/b/" + std::to_string(i)}, {"allowed", false}};
-    ASSERT_TRUE(records.add_resource(id, denied, kNow));
+}
+
+// 40 paths, of which two would nearly always have shared one of 256 places.
+TEST_F(RecordsTest, NoDecisionTakesThePlaceOfAnotherPaths) {
+  Records records(*store_, 100);
+  const auto id = save(records, 1, "token");
+  std::set<std::string> paths;
+  for (int i = 0; i < 40; ++i) {
+    paths.insert("a/b/" + std::to_string(i));
+    ASSERT_TRUE(records.add_resource(
+        id, {{"path", "a/b/" + std::to_string(i)}, {"allowed", false}}, true, kNow));
   }
-  EXPECT_LE(*store_->count("attestation_resource"), 256U);
+  std::set<std::string> kept;
+  const auto record = *records.load(id);
+  for (const auto& entry : record["resources"]) kept.insert(entry["path"].get<std::string>());
+  EXPECT_EQ(kept, paths);
+}
+
+TEST_F(RecordsTest, AFloodOfDecisionsIsBoundedAndHidesNothingThatWasAllowed) {
+  Records records(*store_, 100);
+  const auto id = save(records, 1, "token");
+  const auto add = [&](int i, bool allowed) {
+    const Json decision = {{"path", "a/b/" + std::to_string(i)}, {"allowed", allowed}};
+    ASSERT_TRUE(records.add_resource(id, decision, true, kNow));
+  };
+  for (int i = 0; i < 300; ++i) add(i, false);
+  add(7, false);
+  for (int i = 0; i < 300; ++i) add(i, true);
+  EXPECT_EQ(*store_->count("attestation_resource"), 2 * 129U);
+  int allowed = 0;
+  std::vector<std::string> over;
+  const auto record = *records.load(id);
+  for (const auto& entry : record["resources"]) {
+    if (entry["allowed"] == true) ++allowed;
+    if (entry.contains("note")) over.push_back(entry["path"]);
+  }
+  EXPECT_EQ(allowed, 129);
+  EXPECT_EQ(over, (std::vector<std::string>{"a/b/299", "a/b/299"}));
+}
+
+// A stranger's evidence may verify: a TPM in software makes some.
+TEST_F(RecordsTest, WhoIsNotAffirmedPushesOutNobodyWhoIs) {
+  Records records(*store_, 100, 20);
+  std::vector<std::string> affirmed;
+  for (int i = 0; i < 15; ++i) {
+    affirmed.push_back(save(records, i, "token"));
+    const Json read = {{"path", "a/b/c"}, {"allowed", true}};
+    ASSERT_TRUE(records.add_resource(affirmed.back(), read, true, kNow));
+  }
+  for (int i = 15; i < 115; ++i) {
+    const auto id = save(records, i, "token", {{"status", "warning"}});
+    const Json denied = {{"path", "a/b/c"}, {"allowed", false}};
+    ASSERT_TRUE(records.add_resource(id, denied, false, kNow));
+    EXPECT_EQ((*records.load(id))["resources"].size(), 1U);
+  }
+  EXPECT_LE(ids(records).size(), 20U);
+  for (const auto& id : affirmed) {
+    const auto record = records.load(id);
+    ASSERT_TRUE(record) << record.error().to_string();
+    EXPECT_EQ((*record)["resources"].size(), 1U);
+  }
+  EXPECT_LE(*store_->count("attestation_resource_refused"), 9U) << "a tenth of four for each";
 }
 
 }  // namespace
