@@ -1,12 +1,15 @@
 // SQLite: one file, write-ahead log, one connection that writes and several that read.
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
 #include <array>
+#include <cerrno>
 
 #include "attestation/store/sql_store.h"
+#include "base/fd.h"
 
 namespace coffer::store {
 namespace {
@@ -130,10 +133,22 @@ class SqliteConnection final : public Connection {
   Durable durable_ = Durable::kYes;
 };
 
-// Secrets lie in it: nobody else reads it, nor the log beside it, which takes the file's mode.
+// Secrets lie in it: nobody else reads it, nor the log and its index beside it. SQLite gives those
+// the file's mode, so the file has to have its own before SQLite makes them; and it has it from its
+// first moment, as a descriptor that another opens in between would stay open. What an earlier
+// version left is made private too.
 Status make_private(const std::string& path) {
-  if (::chmod(path.c_str(), S_IRUSR | S_IWUSR) == 0) return {};
-  return fail_errno(errno, fmt::format("make store '{}' private", path));
+  constexpr mode_t kMode = S_IRUSR | S_IWUSR;
+  const auto error = [&] { return fail_errno(errno, fmt::format("make store '{}' private", path)); };
+  // One that is there is not opened: closing it would end the locks that this process has on it.
+  const Fd made(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kMode));
+  if (made.valid()) return {};
+  if (errno != EEXIST) return fail_errno(errno, fmt::format("open store '{}'", path));
+  if (::chmod(path.c_str(), kMode) != 0) return error();
+  for (const char* beside : {"-wal", "-shm"}) {
+    if (::chmod((path + beside).c_str(), kMode) != 0 && errno != ENOENT) return error();
+  }
+  return {};
 }
 
 }  // namespace
@@ -141,8 +156,8 @@ Status make_private(const std::string& path) {
 Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const StoreOptions& options) {
   auto writers = std::make_unique<Pool<Connection>>();
   auto writer = std::make_unique<SqliteConnection>();
-  COFFER_TRY_VOID(writer->open(path));
   COFFER_TRY_VOID(make_private(path));
+  COFFER_TRY_VOID(writer->open(path));
   COFFER_TRY_VOID(writer->execute(std::string(sql::kSqliteTable)));
   writers->add(std::move(writer));
   auto readers = std::make_unique<Pool<Connection>>();

@@ -3,19 +3,24 @@
 #include "attestation/store/store.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <cstring>
 #include <filesystem>
 #include <set>
 #include <thread>
 
+#include "base/fd.h"
 #include "tests/attestation/store/postgres_cluster.h"
 
 namespace coffer::store {
@@ -322,6 +327,53 @@ TEST(OpenStore, ASqliteStoreIsPrivate) {
     struct stat info = {};
     ASSERT_EQ(::stat((folder + name).c_str(), &info), 0) << name;
     EXPECT_EQ(info.st_mode & 0077U, 0U) << name;
+  }
+  store->reset();
+  fs::remove_all(folder);
+}
+
+// What is made private afterwards was open to all for a moment: nobody changes the mode.
+TEST(OpenStore, ASqliteStoreIsPrivateFromItsFirstMoment) {
+  const std::string folder = temp_folder();
+  const Fd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  ASSERT_GE(::inotify_add_watch(watch.get(), folder.c_str(), IN_ATTRIB | IN_CREATE), 0);
+  const mode_t before = ::umask(0);
+  auto store = open_store("sqlite:" + folder + "/s.db");
+  EXPECT_TRUE(store && (*store)->put("test", "k", to_bytes("secret")));
+  ::umask(before);
+  alignas(inotify_event) std::array<char, 65536> buffer{};
+  const ssize_t size = ::read(watch.get(), buffer.data(), buffer.size());
+  std::set<std::string> made;
+  for (ssize_t at = 0; at < size;) {
+    inotify_event event{};
+    std::memcpy(&event, buffer.data() + at, sizeof event);
+    const std::string name = buffer.data() + at + sizeof event;
+    if ((event.mask & IN_CREATE) != 0) made.insert(name);
+    EXPECT_FALSE((event.mask & IN_ATTRIB) != 0 && name == "s.db") << "its mode was changed";
+    at += static_cast<ssize_t>(sizeof event + event.len);
+  }
+  for (const std::string name : {"s.db", "s.db-shm", "s.db-wal"}) {
+    EXPECT_TRUE(made.contains(name)) << name;
+    struct stat info = {};
+    ASSERT_EQ(::stat((folder + "/" + name).c_str(), &info), 0) << name;
+    EXPECT_EQ(info.st_mode & 0777U, 0600U) << name;
+  }
+  store->reset();
+  fs::remove_all(folder);
+}
+
+TEST(OpenStore, WhatAnEarlierVersionLeftIsMadePrivate) {
+  const std::string folder = temp_folder();
+  for (const auto* name : {"/s.db", "/s.db-wal", "/s.db-shm"}) {
+    const Fd file(::open((folder + name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    ASSERT_EQ(::fchmod(file.get(), 0644), 0);
+  }
+  auto store = open_store("sqlite:" + folder + "/s.db");
+  ASSERT_TRUE(store) << store.error().to_string();
+  for (const auto* name : {"/s.db", "/s.db-wal", "/s.db-shm"}) {
+    struct stat info = {};
+    ASSERT_EQ(::stat((folder + name).c_str(), &info), 0) << name;
+    EXPECT_EQ(info.st_mode & 0777U, 0600U) << name;
   }
   store->reset();
   fs::remove_all(folder);
