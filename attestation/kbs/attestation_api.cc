@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "attestation/jose/key_wrap.h"
+#include "attestation/kbs/broker.h"
 #include "attestation/kbs/http.h"
 #include "attestation/protocol/report_data.h"
 #include "attestation/reference_values/message.h"
@@ -71,6 +72,15 @@ Result<appraisal::Presented> read_presented(
 }
 
 Status AttestationApi::evaluate(const attestation::AttestationRequest& request,
+                                attestation::AttestationResponse& response) {
+  const Status status = appraise(request, response);
+  if (status || !is_internal(status.error().code())) return status;
+  parts_.metrics.count("as_evaluation_errors_total");
+  if (parts_.on_internal) parts_.on_internal(status.error());
+  return fail(status.error().code(), std::string(told_to_guests(status.error().code())));
+}
+
+Status AttestationApi::appraise(const attestation::AttestationRequest& request,
                                 attestation::AttestationResponse& response) {
   parts_.metrics.count("as_evaluations_total");
   if (request.verification_requests_size() != 1) {

@@ -36,6 +36,8 @@ struct AttestationApiParts {
   Metrics& metrics;
   std::string policy_id;  // of requests that name none
   std::function<store::UnixTime()> clock;
+  // Told what went wrong inside, of which a caller is not told. From any thread.
+  std::function<void(const Error&)> on_internal = nullptr;
   rv::Signers signers = {};  // of reference values
 };
 
@@ -46,7 +48,8 @@ class AttestationApi {
  public:
   explicit AttestationApi(AttestationApiParts parts) : parts_(std::move(parts)) {}
 
-  // kAborted when the evidence is refused, with the id of its record.
+  // kAborted when the evidence is refused, with the id of its record. What went wrong inside is told
+  // on_internal, and the caller that something did: hosts, files and rules of a policy are not his.
   [[nodiscard]] Status evaluate(const attestation::AttestationRequest& request,
                                 attestation::AttestationResponse& response);
   // A nonce. Nothing of it is remembered: that evidence answers it is the caller's to see.
@@ -62,6 +65,8 @@ class AttestationApi {
                                    reference::ReferenceValueQueryResponse& response);
 
  private:
+  [[nodiscard]] Status appraise(const attestation::AttestationRequest& request,
+                                attestation::AttestationResponse& response);
   [[nodiscard]] Result<std::string> administrator(std::string_view authorization) const;
 
   AttestationApiParts parts_;

@@ -50,12 +50,18 @@ HttpReply error_reply(std::string_view variant, const Error& error) {
   return error_reply(status_of(error.code()), variant, error.to_string());
 }
 
+bool is_internal(Code code) { return status_of(code) >= 500; }
+
+std::string_view told_to_guests(Code code) {
+  return status_of(code) == 503 ? "the broker cannot do this now: try again (its log says why)"
+                                : "the broker failed at this (its log says why)";
+}
+
 HttpReply guest_reply(std::string_view variant, const Error& error) {
   HttpReply reply = error_reply(variant, error);
-  if (reply.status < 500) return reply;
-  reply.body = protocol::serialise(protocol::make_error(
-      variant, reply.status == 503 ? "the broker cannot do this now: try again (its log says why)"
-                                   : "the broker failed at this (its log says why)"));
+  if (!is_internal(error.code())) return reply;
+  reply.body =
+      protocol::serialise(protocol::make_error(variant, std::string(told_to_guests(error.code()))));
   return reply;
 }
 

@@ -71,8 +71,11 @@ class Broker {
                                     std::string attestation_id = {});
 // The status follows from the code.
 [[nodiscard]] HttpReply error_reply(std::string_view variant, const Error& error);
-// As above, but what went wrong inside (5xx) only the log says: hosts, files and rules of a policy
-// are not for guests.
+// Of the broker, and not of who asks: only the log says what went wrong, as hosts, files and rules
+// of a policy are not for guests. They get told_to_guests().
+[[nodiscard]] bool is_internal(Code code);
+[[nodiscard]] std::string_view told_to_guests(Code code);
+// As error_reply(), but nothing of what is_internal().
 [[nodiscard]] HttpReply guest_reply(std::string_view variant, const Error& error);
 [[nodiscard]] HttpReply json_reply(const nlohmann::json& json);
 

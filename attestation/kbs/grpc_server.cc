@@ -8,6 +8,7 @@
 #include <array>
 #include <chrono>
 
+#include "attestation/kbs/grpc_door.h"
 #include "rpc/protos/attestation_service.grpc.pb.h"
 #include "rpc/protos/reference_values.grpc.pb.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr int kMaxStreams = 64;  // of one connection
 constexpr int kIdleMilliseconds = 60'000;
+constexpr int kHandshakeMilliseconds = 10'000;  // of TLS, and until HTTP/2's first frame
 constexpr std::size_t kMaxErrorBytes = 4096;  // metadata has a limit of 8 KiB
 constexpr auto kGrace = std::chrono::seconds(5);
 // That wait for calls, beside those that serve them.
@@ -91,6 +93,7 @@ class Running final : public GrpcServer {
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
   ~Running() override {
+    door_.reset();  // before what it hands connections to
     if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + kGrace);
   }
 
@@ -106,30 +109,40 @@ class Running final : public GrpcServer {
     builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, kPollers);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleMilliseconds);
-    // Another server on the same port is a mistake, and not a load balancer.
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    int port = 0;
-    builder.AddListeningPort(settings.socket, credentials_of(settings), &port);
+    builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMilliseconds);
+    COFFER_TRY(door_, GrpcDoor::listen({.socket = settings.socket,
+                                        .max_connections = settings.max_connections,
+                                        .max_per_address = settings.max_connections_per_address,
+                                        .on_refused = settings.on_refused}));
+    using Experimental = grpc::ServerBuilder::experimental_type;
+    acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+        Experimental::ExternalConnectionType::FROM_FD, credentials_of(settings));
     builder.RegisterService(&evaluation_);
     builder.RegisterService(&values_);
     server_ = builder.BuildAndStart();
-    if (server_ == nullptr || port == 0) {
+    if (server_ == nullptr) {
       return fail(Code::kUnavailable,
-                  fmt::format("listen on '{}' (attestation_service.grpc_socket): the address "
-                              "cannot be had, or the certificate is none",
+                  fmt::format("serve on '{}' (attestation_service.grpc_socket): the certificate is "
+                              "none",
                               settings.socket));
     }
-    address_ = fmt::format("{}:{}", settings.socket.substr(0, settings.socket.rfind(':')), port);
+    door_->serve([this](int listener, Fd connection) {
+      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+      parameters.listener_fd = listener;
+      parameters.fd = connection.release();
+      acceptor_->HandleNewConnection(&parameters);
+    });
     return {};
   }
 
-  [[nodiscard]] std::string address() const override { return address_; }
+  [[nodiscard]] std::string address() const override { return door_->address(); }
 
  private:
   Evaluation evaluation_;
   Values values_;
-  std::string address_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  std::unique_ptr<GrpcDoor> door_;
 };
 
 }  // namespace

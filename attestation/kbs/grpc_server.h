@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,6 +17,10 @@ struct GrpcSettings {
   std::size_t max_message = std::size_t{8} << 20U;
   std::size_t threads = 2;                       // that evaluate; one more call is refused
   std::size_t memory = std::size_t{256} << 20U;  // of all messages
+  // As those of ServerSettings.
+  std::size_t max_connections = 4096;
+  std::size_t max_connections_per_address = 1024;
+  std::function<void(std::string_view reason)> on_refused = nullptr;
 };
 
 class GrpcServer {

@@ -42,6 +42,11 @@ void Journal::request(const HttpRequest& request, const HttpReply& reply, std::i
             {"cause", reply.cause}});
 }
 
+void Journal::fault(std::string_view message, std::string_view detail, Time now) {
+  const std::lock_guard lock(mutex_);
+  if (take_line(now)) log_.log(LogLevel::kError, message, {{"detail", detail}});
+}
+
 void Journal::say(LogLevel level, std::string_view message, std::string_view detail) {
   const std::lock_guard lock(mutex_);
   log_.log(level, message, {{"detail", detail}});

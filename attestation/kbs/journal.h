@@ -20,6 +20,9 @@ class Journal {
 
   void request(const HttpRequest& request, const HttpReply& reply, std::int64_t microseconds,
                Time now = std::chrono::steady_clock::now());
+  // An error that a peer can bring about: one of the lines of requests.
+  void fault(std::string_view message, std::string_view detail,
+             Time now = std::chrono::steady_clock::now());
   void say(LogLevel level, std::string_view message, std::string_view detail);
 
  private:

@@ -96,6 +96,9 @@ Result<std::unique_ptr<GrpcServer>> start_grpc(const Config& config, const Serve
   settings.max_message = http.max_body;
   settings.threads = http.threads;
   settings.memory = http.body_memory;
+  settings.max_connections = http.max_connections;
+  settings.max_connections_per_address = http.max_connections_per_address;
+  settings.on_refused = http.on_refused;
   if (!is_loopback(config.grpc_socket)) {
     settings.certificate_pem = http.certificate_pem;
     settings.private_key_pem = http.private_key_pem;
@@ -125,7 +128,7 @@ struct Service {
   std::unique_ptr<AttestationApi> api;
 };
 
-Result<Service> assemble(const Config& config, std::size_t threads) {
+Result<Service> assemble(const Config& config, std::size_t threads, Journal& journal) {
   Service s;
   const auto connections = static_cast<std::size_t>(config.connections);
   COFFER_TRY(s.store, store::open_store(config.store,
@@ -176,14 +179,22 @@ Result<Service> assemble(const Config& config, std::size_t threads) {
                                                                .metrics = *s.metrics,
                                                                .policy_id = config.policy_id,
                                                                .clock = store::system_clock,
+                                                               .on_internal =
+                                                                   [&journal](const Error& error) {
+                                                                     journal.fault(
+                                                                         "an evaluation failed",
+                                                                         error.to_string());
+                                                                   },
                                                                .signers = signers});
   return s;
 }
 
 // As many file descriptors as there may be connections, with some for the store and for files.
-void raise_descriptor_limit(std::int64_t connections, Journal& journal) {
+void raise_descriptor_limit(const Config& config, Journal& journal) {
   constexpr rlim_t kOthers = 256;
-  const rlim_t want = static_cast<rlim_t>(connections) + kOthers;
+  // The attestation service's port has as many connections, with two descriptors for each.
+  const rlim_t each = config.grpc_socket.empty() ? 1 : 3;
+  const rlim_t want = each * static_cast<rlim_t>(config.max_connections) + kOthers;
   rlimit limit = {};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want) return;
   limit.rlim_cur = std::min(want, limit.rlim_max);
@@ -219,11 +230,11 @@ int serve(const std::string& file) {
   if (!level) return report(level.error());
   Journal journal(Logger(LogSink::to_stderr(), LogFormat::kLogrus, *level));
   const std::size_t threads = threads_of(*config);
-  const auto service = assemble(*config, threads);
+  const auto service = assemble(*config, threads, journal);
   if (!service) return report(service.error());
   auto settings = server_settings(*config, threads);
   if (!settings) return report(settings.error());
-  raise_descriptor_limit(config->max_connections, journal);
+  raise_descriptor_limit(*config, journal);
   settings->on_refused = [&](std::string_view reason) {
     service->metrics->count("kbs_connections_refused_total",
                             fmt::format("{{limit=\"{}\"}}", reason));

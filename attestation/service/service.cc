@@ -139,7 +139,12 @@ Result<Outcome> AttestationService::appraise(const Presented& presented, std::st
                                              Outcome outcome) {
   const auto tee_class = protocol::tee_class(presented.tee);
   COFFER_TRY(Json input, policy_input(presented, verified));
-  COFFER_TRY(auto appraisal, policies_.appraise(policy_id, tee_class, input, now));
+  auto appraised = policies_.appraise(policy_id, tee_class, input, now);
+  // What breaks a policy off, and where, is not for who presents evidence.
+  if (!appraised && appraised.error().code() == Code::kResourceExhausted) {
+    return fail(Code::kInternal, appraised.error().to_string());
+  }
+  COFFER_TRY(auto appraisal, std::move(appraised));
   Submodule part{.name = fmt::format("{}0", tee_class),
                  .policy_id = std::string(policy_id),
                  .appraisal = std::move(appraisal),

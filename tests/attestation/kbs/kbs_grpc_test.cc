@@ -1,11 +1,15 @@
 // Trustee's attestation service API on a running coffer-kbs, by the stubs that a Trustee KBS has.
 
+#include <arpa/inet.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "attestation/jose/jws.h"
 #include "attestation/protocol/report_data.h"
+#include "base/fd.h"
 #include "rpc/protos/attestation_service.grpc.pb.h"
 #include "rpc/protos/reference_values.grpc.pb.h"
 #include "tests/attestation/kbs/running_kbs.h"
@@ -185,6 +189,71 @@ TEST_F(AttestationPort, PoliciesAndValuesAreTheAdministratorsOnly) {
   ASSERT_TRUE(put(kbs_->admin_token()).ok());
   ASSERT_TRUE(get(kbs_->admin_token()).ok());
   EXPECT_EQ(found.reference_value_results(), "[1,2]");
+}
+
+TEST_F(AttestationPort, TellsItsLogAndNotTheCallerWhatWentWrongInside) {
+  attestation::SetPolicyRequest endless;
+  endless.set_policy_id("endless");
+  endless.set_policy(to_base64url(as_bytes(
+      "package policy\nimport rego.v1\nsecret_rule := count([1 | some a in numbers.range(1, 30000); "
+      "some b in numbers.range(1, 30000); a == b])\n"
+      "trust_claims := {\"hardware\": secret_rule}\n")));
+  grpc::ClientContext context;
+  authorize(context, kbs_->admin_token());
+  attestation::SetPolicyResponse set;
+  const auto done = service_->SetAttestationPolicy(&context, endless, &set);
+  ASSERT_TRUE(done.ok()) << done.error_message();
+  auto asked = request(Bytes(64));
+  asked.add_policy_ids("endless");
+  const auto status = evaluate(asked);
+  EXPECT_FALSE(status.ok());
+  EXPECT_NE(status.error_message().find("its log says why"), std::string::npos);
+  EXPECT_EQ(status.error_message().find("evaluate policy"), std::string::npos)
+      << status.error_message();
+  const auto log = read_file(kbs_->folder() + "/log", std::size_t{64} << 20U);
+  ASSERT_TRUE(log) << log.error().to_string();
+  EXPECT_NE(log->find("an evaluation failed"), std::string::npos);
+  EXPECT_NE(log->find("evaluate policy"), std::string::npos);
+}
+
+// gRPC by itself takes any number.
+TEST_F(AttestationPort, TakesSoManyConnectionsAndNoMore) {
+  const auto kbs = RunningKbs::start(testing::trust() +
+                                     "[attestation_service]\ngrpc_socket = \"127.0.0.1:0\"\n");
+  const std::string file = kbs->folder() + "/coffer-kbs.toml";
+  std::string config = read_file(file).value();
+  constexpr std::string_view kSection = "[http_server]\n";
+  config.insert(config.find(kSection) + kSection.size(), "max_connections = 2\n");
+  ASSERT_TRUE(write_file(file, config));
+  kbs->restart();
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const std::string& where = kbs->grpc();
+  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(where.substr(where.rfind(':') + 1))));
+  const auto connect = [&] {
+    Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    return fd;
+  };
+  // The server speaks first, with its settings, unless it closes.
+  const auto is_let_in = [](const Fd& fd) {
+    char byte = 0;
+    return ::recv(fd.get(), &byte, 1, 0) == 1;
+  };
+  Fd first = connect();
+  EXPECT_TRUE(is_let_in(first));
+  const Fd second = connect();
+  EXPECT_TRUE(is_let_in(second));
+  EXPECT_FALSE(is_let_in(connect()));
+  const auto metrics = kbs->anyone("GET", "/metrics");
+  EXPECT_NE(metrics.body.find("kbs_connections_refused_total{limit=\"total\"}"), std::string::npos)
+      << metrics.body;
+  // A place that is given up is had again, a moment later.
+  first.reset();
+  bool again = false;
+  for (int i = 0; i < 100000 && !again; ++i) again = is_let_in(connect());
+  EXPECT_TRUE(again);
 }
 
 TEST_F(AttestationPort, ChallengesAreFresh) {
