@@ -48,8 +48,9 @@ class AttestationApi {
  public:
   explicit AttestationApi(AttestationApiParts parts) : parts_(std::move(parts)) {}
 
-  // kAborted when the evidence is refused, with the id of its record. What went wrong inside is told
-  // on_internal, and the caller that something did: hosts, files and rules of a policy are not his.
+  // kAborted when the evidence is refused, with the id of its record. What went wrong inside is
+  // told on_internal, and the caller that something did: hosts, files and rules of a policy are not
+  // his.
   [[nodiscard]] Status evaluate(const attestation::AttestationRequest& request,
                                 attestation::AttestationResponse& response);
   // A nonce. Nothing of it is remembered: that evidence answers it is the caller's to see.

@@ -220,8 +220,7 @@ HttpReply Broker::get_resource(const HttpRequest& request, const Segments& segme
                       {"path", path->to_string()},
                       {"allowed", decision->allowed},
                       {"reason", decision->reason}};
-  const auto kept =
-      parts_.records.add_resource(id, entry, is_affirming(*claims), parts_.clock());
+  const auto kept = parts_.records.add_resource(id, entry, is_affirming(*claims), parts_.clock());
   if (!kept) return guest_reply("PluginInternalError", kept.error());
   if (decision->allowed) {
     parts_.metrics.count("kbs_policy_approvals_total");

@@ -49,8 +49,8 @@ class PollDoor final : public GrpcDoor {
   Status open() {
     const std::string& where = settings_.socket;
     const auto error = [&](Code code, std::string_view why) {
-      return fail(code, fmt::format("listen on '{}' (attestation_service.grpc_socket): {}", where,
-                                    why));
+      return fail(code,
+                  fmt::format("listen on '{}' (attestation_service.grpc_socket): {}", where, why));
     };
     const std::size_t colon = where.rfind(':');
     if (colon == std::string::npos) return error(Code::kInvalidArgument, "want ADDRESS:PORT");
@@ -58,9 +58,9 @@ class PollDoor final : public GrpcDoor {
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     boost::system::error_code failed;
     tcp::resolver resolver(io_);
-    const auto found = resolver.resolve(host, where.substr(colon + 1),
-                                        tcp::resolver::passive | tcp::resolver::numeric_service,
-                                        failed);
+    const auto found =
+        resolver.resolve(host, where.substr(colon + 1),
+                         tcp::resolver::passive | tcp::resolver::numeric_service, failed);
     if (failed || found.empty()) return error(Code::kInvalidArgument, failed.message());
     const tcp::endpoint endpoint = *found.begin();
     acceptor_.open(endpoint.protocol(), failed);
@@ -68,8 +68,9 @@ class PollDoor final : public GrpcDoor {
     if (!failed) acceptor_.bind(endpoint, failed);
     if (!failed) acceptor_.listen(asio::socket_base::max_listen_connections, failed);
     if (!failed) acceptor_.native_non_blocking(true, failed);
-    if (!failed) address_ = fmt::format("{}:{}", where.substr(0, colon),
-                                        acceptor_.local_endpoint(failed).port());
+    if (!failed)
+      address_ =
+          fmt::format("{}:{}", where.substr(0, colon), acceptor_.local_endpoint(failed).port());
     if (failed) return error(Code::kUnavailable, failed.message());
     stop_ = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!stop_.valid()) return fail_errno(errno, "make an eventfd");
@@ -89,8 +90,9 @@ class PollDoor final : public GrpcDoor {
     std::vector<pollfd> polled;
     bool paused = false;
     for (;;) {
-      polled.assign({{.fd = stop_.get(), .events = POLLIN, .revents = 0},
-                     {.fd = paused ? -1 : acceptor_.native_handle(), .events = POLLIN, .revents = 0}});
+      polled.assign(
+          {{.fd = stop_.get(), .events = POLLIN, .revents = 0},
+           {.fd = paused ? -1 : acceptor_.native_handle(), .events = POLLIN, .revents = 0}});
       // No event but that both directions are shut, or an error.
       for (const auto& one : inside) {
         polled.push_back({.fd = one.watched.get(), .events = 0, .revents = 0});

@@ -14,9 +14,9 @@
 namespace coffer::kbs {
 
 struct DoorSettings {
-  std::string socket;                   // "127.0.0.1:50004"; port 0: any
-  std::size_t max_connections = 4096;   // 0: no limit
-  std::size_t max_per_address = 1024;   // 0: no limit
+  std::string socket;                  // "127.0.0.1:50004"; port 0: any
+  std::size_t max_connections = 4096;  // 0: no limit
+  std::size_t max_per_address = 1024;  // 0: no limit
   std::function<void(std::string_view reason)> on_refused = nullptr;  // from the door's thread
 };
 

@@ -18,7 +18,7 @@ namespace {
 constexpr int kMaxStreams = 64;  // of one connection
 constexpr int kIdleMilliseconds = 60'000;
 constexpr int kHandshakeMilliseconds = 10'000;  // of TLS, and until HTTP/2's first frame
-constexpr std::size_t kMaxErrorBytes = 4096;  // metadata has a limit of 8 KiB
+constexpr std::size_t kMaxErrorBytes = 4096;    // metadata has a limit of 8 KiB
 constexpr auto kGrace = std::chrono::seconds(5);
 // That wait for calls, beside those that serve them.
 constexpr int kPollers = 2;

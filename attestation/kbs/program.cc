@@ -172,20 +172,19 @@ Result<Service> assemble(const Config& config, std::size_t threads, Journal& jou
                                                   .require_affirming = config.require_affirming,
                                                   .secure_cookie = !config.insecure_http,
                                                   .signers = signers});
-  s.api = std::make_unique<AttestationApi>(AttestationApiParts{.values = *s.values,
-                                                               .policies = *s.policies,
-                                                               .service = *s.attestation,
-                                                               .admin = *s.admin,
-                                                               .metrics = *s.metrics,
-                                                               .policy_id = config.policy_id,
-                                                               .clock = store::system_clock,
-                                                               .on_internal =
-                                                                   [&journal](const Error& error) {
-                                                                     journal.fault(
-                                                                         "an evaluation failed",
-                                                                         error.to_string());
-                                                                   },
-                                                               .signers = signers});
+  s.api = std::make_unique<AttestationApi>(
+      AttestationApiParts{.values = *s.values,
+                          .policies = *s.policies,
+                          .service = *s.attestation,
+                          .admin = *s.admin,
+                          .metrics = *s.metrics,
+                          .policy_id = config.policy_id,
+                          .clock = store::system_clock,
+                          .on_internal =
+                              [&journal](const Error& error) {
+                                journal.fault("an evaluation failed", error.to_string());
+                              },
+                          .signers = signers});
   return s;
 }
 

@@ -2,11 +2,14 @@
 // toml.h comes first: it sets toml++'s macros.
 #include <fmt/format.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "attestation/initdata/initdata.h"
 #include "attestation/service/init_data_claims.h"
 #include "base/json.h"
+#include "policy/engine.h"
+#include "policy/value/json.h"
 
 namespace coffer::appraisal {
 namespace {
@@ -34,33 +37,28 @@ Json to_json(const toml::node& node, int depth) {
   return nullptr;  // a date
 }
 
-// Where the object that `text` starts with ends; npos when it does not.
-std::size_t end_of_object(std::string_view text) {
-  std::size_t open = 0;
-  bool string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (string) {
-      if (c == '\\') ++i;
-      if (c == '"') string = false;
-      continue;
-    }
-    if (c == '"') string = true;
-    if (c == '{') ++open;
-    if (c == '}' && --open == 0) return i + 1;
-  }
-  return std::string_view::npos;
+// A policy's text is as a stranger wrote it, its evaluation is bounded.
+policy::EvalOptions options() {
+  policy::EvalOptions out;
+  out.limits.max_steps = 1'000'000;
+  out.limits.max_time = std::chrono::seconds(1);
+  out.limits.max_memory = std::size_t{64} << 20U;
+  return out;
 }
 
-// What genpolicy generates ends in `policy_data := {JSON}`.
+// What genpolicy generates has the rule `policy_data`, an object. It is asked of the policy and not
+// looked for in its text, where a comment or a string could show another. A policy that does not
+// compile has none: the agent refuses it too.
 Json policy_data(std::string_view rego) {
-  constexpr std::string_view kHead = "policy_data := {";
-  const std::size_t at = rego.find(kHead);
-  if (at == std::string_view::npos) return nullptr;
-  const std::string_view object = rego.substr(at + kHead.size() - 1);
-  const std::size_t end = end_of_object(object);
-  if (end == std::string_view::npos) return nullptr;
-  auto parsed = parse_json(object.substr(0, end), "policy_data");
+  policy::Engine engine;
+  if (!engine.add_module("policy.rego", std::string(rego))) return nullptr;
+  auto compiled = engine.compile();
+  if (!compiled) return nullptr;
+  policy::Evaluator evaluator(*std::move(compiled));
+  const auto value = evaluator.rule("data.agent_policy.policy_data", policy::Value::empty_object(),
+                                    policy::Value::empty_object(), options());
+  if (!value || !value->is_object()) return nullptr;
+  auto parsed = parse_json(policy::to_json(*value), "policy_data");
   return parsed ? *std::move(parsed) : Json();
 }
 

@@ -13,7 +13,8 @@ namespace coffer::appraisal {
 [[nodiscard]] Result<Bytes> init_data_digest(std::string_view toml);
 
 // {"cdh.toml": {...}, "aa.toml": {...}, "agent_policy_claims": {...}, OTHER: TEXT}: TOML entries as
-// JSON, of policy.rego only its `policy_data` object. An entry that cannot be read stays text.
+// JSON, of policy.rego only the value of its rule `policy_data`, if that is an object. An entry
+// that cannot be read stays text.
 [[nodiscard]] Result<nlohmann::json> init_data_claims(std::string_view toml);
 
 }  // namespace coffer::appraisal

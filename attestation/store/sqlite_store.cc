@@ -139,7 +139,9 @@ class SqliteConnection final : public Connection {
 // version left is made private too.
 Status make_private(const std::string& path) {
   constexpr mode_t kMode = S_IRUSR | S_IWUSR;
-  const auto error = [&] { return fail_errno(errno, fmt::format("make store '{}' private", path)); };
+  const auto error = [&] {
+    return fail_errno(errno, fmt::format("make store '{}' private", path));
+  };
   // One that is there is not opened: closing it would end the locks that this process has on it.
   const Fd made(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kMode));
   if (made.valid()) return {};

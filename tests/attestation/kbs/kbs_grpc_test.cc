@@ -194,10 +194,11 @@ TEST_F(AttestationPort, PoliciesAndValuesAreTheAdministratorsOnly) {
 TEST_F(AttestationPort, TellsItsLogAndNotTheCallerWhatWentWrongInside) {
   attestation::SetPolicyRequest endless;
   endless.set_policy_id("endless");
-  endless.set_policy(to_base64url(as_bytes(
-      "package policy\nimport rego.v1\nsecret_rule := count([1 | some a in numbers.range(1, 30000); "
-      "some b in numbers.range(1, 30000); a == b])\n"
-      "trust_claims := {\"hardware\": secret_rule}\n")));
+  endless.set_policy(
+      to_base64url(as_bytes("package policy\nimport rego.v1\nsecret_rule := count([1 | some a in "
+                            "numbers.range(1, 30000); "
+                            "some b in numbers.range(1, 30000); a == b])\n"
+                            "trust_claims := {\"hardware\": secret_rule}\n")));
   grpc::ClientContext context;
   authorize(context, kbs_->admin_token());
   attestation::SetPolicyResponse set;
@@ -230,7 +231,8 @@ TEST_F(AttestationPort, TakesSoManyConnectionsAndNoMore) {
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   const std::string& where = kbs->grpc();
-  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(where.substr(where.rfind(':') + 1))));
+  address.sin_port =
+      htons(static_cast<std::uint16_t>(std::stoi(where.substr(where.rfind(':') + 1))));
   const auto connect = [&] {
     Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);

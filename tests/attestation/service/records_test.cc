@@ -109,8 +109,8 @@ TEST_F(RecordsTest, NoDecisionTakesThePlaceOfAnotherPaths) {
   std::set<std::string> paths;
   for (int i = 0; i < 40; ++i) {
     paths.insert("a/b/" + std::to_string(i));
-    ASSERT_TRUE(records.add_resource(
-        id, {{"path", "a/b/" + std::to_string(i)}, {"allowed", false}}, true, kNow));
+    ASSERT_TRUE(records.add_resource(id, {{"path", "a/b/" + std::to_string(i)}, {"allowed", false}},
+                                     true, kNow));
   }
   std::set<std::string> kept;
   const auto record = *records.load(id);
