@@ -1,0 +1,1 @@
+coffer_fuzz(json SRC json_fuzz.cc DEPS coffer_base)
