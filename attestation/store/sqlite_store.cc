@@ -32,6 +32,7 @@ class SqliteConnection final : public Connection {
   SqliteConnection& operator=(const SqliteConnection&) = delete;
   ~SqliteConnection() override {
     for (sqlite3_stmt* statement : statements_) sqlite3_finalize(statement);
+    for (sqlite3_stmt* statement : brackets_) sqlite3_finalize(statement);
     sqlite3_close(db_);
   }
 
@@ -53,7 +54,8 @@ class SqliteConnection final : public Connection {
   }
 
   Result<Outcome> run(sql::Statement which, std::span<const Param> params) override {
-    COFFER_TRY(sqlite3_stmt* const statement, prepared(which));
+    COFFER_TRY(sqlite3_stmt* const statement,
+               prepared(statements_.at(which), sql::kText.at(which)));
     int position = 0;
     for (const Param& param : params) bind(statement, ++position, param);
     Outcome outcome;
@@ -76,21 +78,32 @@ class SqliteConnection final : public Connection {
                                                        : "PRAGMA synchronous=NORMAL"));
       durable_ = durable;
     }
-    return execute("BEGIN IMMEDIATE");
+    return bracket(kBegin);
   }
   Status commit(bool single) override {
-    auto status = execute("COMMIT");
+    auto status = bracket(kCommit);
     if (!status) rollback(single);
     return status;
   }
   // Fails only when SQLite has rolled back by itself.
-  void rollback(bool /*single*/) override { (void)execute("ROLLBACK"); }
+  void rollback(bool /*single*/) override { (void)bracket(kRollback); }
 
  private:
-  Result<sqlite3_stmt*> prepared(sql::Statement which) {
-    sqlite3_stmt*& statement = statements_.at(which);
+  // Around every transaction.
+  enum Bracket : std::size_t { kBegin, kCommit, kRollback, kBrackets };
+
+  Status bracket(Bracket which) {
+    static constexpr std::array<std::string_view, kBrackets> kTexts = {"BEGIN IMMEDIATE", "COMMIT",
+                                                                       "ROLLBACK"};
+    COFFER_TRY(sqlite3_stmt* const statement, prepared(brackets_.at(which), kTexts.at(which)));
+    Status status;
+    if (sqlite3_step(statement) != SQLITE_DONE) status = fail(sqlite_error(db_, "write the store"));
+    sqlite3_reset(statement);
+    return status;
+  }
+
+  Result<sqlite3_stmt*> prepared(sqlite3_stmt*& statement, std::string_view text) {
     if (statement != nullptr) return statement;
-    const std::string_view text = sql::kText.at(which);
     if (sqlite3_prepare_v3(db_, text.data(), static_cast<int>(text.size()),
                            SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
       return fail(sqlite_error(db_, "use the store"));
@@ -130,6 +143,7 @@ class SqliteConnection final : public Connection {
 
   sqlite3* db_ = nullptr;
   std::array<sqlite3_stmt*, sql::kStatements> statements_{};
+  std::array<sqlite3_stmt*, kBrackets> brackets_{};
   Durable durable_ = Durable::kYes;
 };
 
