@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/json_writer.h"
+
 namespace coffer::tee {
 namespace {
 
@@ -99,7 +101,7 @@ nlohmann::json Verdict::checks_json() const {
   nlohmann::json::array_t out;
   out.reserve(checks_.size());
   for (const auto& check : checks_) {
-    // Not by a braced list, which copies each text twice: a service writes sixty of these a guest.
+    // Not by a braced list, which copies each text twice.
     nlohmann::json::object_t entry;
     entry.emplace("name", check.name);
     entry.emplace("ok", check.ok);
@@ -109,6 +111,20 @@ nlohmann::json Verdict::checks_json() const {
     out.emplace_back(std::move(entry));
   }
   return out;
+}
+
+void Verdict::write_checks(JsonWriter& writer) const {
+  writer.begin_array();
+  for (const auto& check : checks_) {
+    writer.begin_object();
+    writer.key("name").text(check.name);
+    writer.key("ok").boolean(check.ok);
+    writer.key("expected").text(check.expected);
+    writer.key("found").text(check.found);
+    writer.key("source").text(check.source);
+    writer.end_object();
+  }
+  writer.end_array();
 }
 
 nlohmann::json Verdict::to_json() const {

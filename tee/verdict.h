@@ -9,6 +9,10 @@
 #include <string_view>
 #include <vector>
 
+namespace coffer {
+class JsonWriter;
+}
+
 namespace coffer::tee {
 
 // One question that was asked of the evidence.
@@ -61,6 +65,8 @@ class Verdict {
 
   // [{"name", "ok", "expected", "found", "source"}]
   [[nodiscard]] nlohmann::json checks_json() const;
+  // The same as text.
+  void write_checks(JsonWriter& writer) const;
   // {"verified", "tee", "emulated", "checks": [...], "claims": {...}}: DESIGN.md section 6.
   [[nodiscard]] nlohmann::json to_json() const;
   // For people: one line a check, failures marked, and the outcome last.

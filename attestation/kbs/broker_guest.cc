@@ -150,25 +150,22 @@ HttpReply Broker::evaluate(const Session& session, protocol::Attestation message
     }
     presented.init_data = message.init_data->body;
   }
-  const auto outcome = parts_.service.attest(presented, parts_.policy_id, parts_.clock());
+  const auto spend = [&](const appraisal::Outcome& found) -> Result<appraisal::Keep> {
+    const auto standing = found.status == "affirming" ? Standing::kAffirmed : Standing::kOther;
+    COFFER_TRY(auto writes, parts_.sessions.spend(session, found.token, standing, parts_.clock()));
+    return appraisal::Keep{.writes = std::move(writes),
+                           .otherwise = "this challenge was answered before (a replay?)"};
+  };
+  const auto outcome = parts_.service.attest(presented, parts_.policy_id, parts_.clock(), spend);
   if (!outcome) {
     parts_.metrics.count("kbs_attestation_errors_total");
     return guest_reply("AttestationError", outcome.error());
   }
   if (outcome->token.empty()) {
-    // The challenge is not spent: to answer it again is to be refused again.
+    // The challenge is not spent now: to answer it again is to be refused again.
     return refused(error_reply(
         401, "AttestationError",
         fmt::format("attestation {} refused: {}", outcome->id, outcome->reason), outcome->id));
-  }
-  const auto spent = parts_.sessions.spend(
-      session, outcome->token,
-      outcome->status == "affirming" ? Standing::kAffirmed : Standing::kOther, parts_.clock());
-  if (!spent) return guest_reply("AttestationError", spent.error());
-  if (!*spent) {
-    return refused(error_reply(401, "AttestationError",
-                               "attest: this challenge was answered before (a replay?)",
-                               outcome->id));
   }
   parts_.metrics.count("kbs_attestation_successes_total", label);
   HttpReply reply{.body = protocol::serialise(protocol::Response{.token = outcome->token})};

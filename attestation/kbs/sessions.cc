@@ -128,14 +128,9 @@ Status Sessions::take_place(Standing standing, store::UnixTime now) {
   return {};
 }
 
-Result<bool> Sessions::spend(const Session& session, std::string_view token, Standing standing,
-                             store::UnixTime now) {
+Result<std::vector<store::Write>> Sessions::spend(const Session& session, std::string_view token,
+                                                  Standing standing, store::UnixTime now) {
   COFFER_TRY_VOID(take_place(standing, now));
-  if (standing == Standing::kAffirmed) {
-    return store_->insert(kSpace, session.id, as_bytes(token), session.expires,
-                          store::Durable::kNo);
-  }
-  // The session stands in one place whatever its standing, or a challenge could be spent twice.
   const auto write = [&](std::string_view space, std::string_view value) {
     return store::Write{.space = std::string(space),
                         .key = session.id,
@@ -143,8 +138,10 @@ Result<bool> Sessions::spend(const Session& session, std::string_view token, Sta
                         .condition = store::Write::If::kAbsent,
                         .expires = session.expires};
   };
-  const std::array writes = {write(kSpace, token), write(kOtherSpace, "")};
-  return store_->commit(writes, store::Durable::kNo);
+  // The session stands in one place whatever its standing, or a challenge could be spent twice.
+  std::vector<store::Write> out = {write(kSpace, token)};
+  if (standing != Standing::kAffirmed) out.push_back(write(kOtherSpace, ""));
+  return out;
 }
 
 Result<std::optional<std::string>> Sessions::token(const Session& session) {

@@ -43,10 +43,12 @@ class Sessions {
   // kUnauthenticated when it is not ours, or has expired: the message says which.
   [[nodiscard]] Result<Session> unseal(std::string_view value, store::UnixTime now) const;
 
-  // Spends the challenge; `token` is what the session has from then on. False: it was spent before.
-  // kUnavailable: there are as many sessions as there may be, or as may be of that standing.
-  [[nodiscard]] Result<bool> spend(const Session& session, std::string_view token,
-                                   Standing standing, store::UnixTime now);
+  // The writes that spend the challenge; `token` is what the session has from then on. Their
+  // condition does not hold when the challenge was spent before. kUnavailable: there are as many
+  // sessions as there may be, or as may be of that standing.
+  [[nodiscard]] Result<std::vector<store::Write>> spend(const Session& session,
+                                                        std::string_view token, Standing standing,
+                                                        store::UnixTime now);
   // Nothing: not spent yet.
   [[nodiscard]] Result<std::optional<std::string>> token(const Session& session);
   [[nodiscard]] store::UnixTime lifetime() const { return lifetime_; }

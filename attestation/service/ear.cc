@@ -6,6 +6,7 @@
 #include "attestation/jose/jws.h"
 #include "attestation/service/unmet.h"
 #include "base/json.h"
+#include "base/json_writer.h"
 
 namespace coffer::appraisal {
 namespace {
@@ -17,37 +18,65 @@ constexpr std::string_view kFresh = "ear.coffer.fresh";
 constexpr std::string_view kUnmet = "ear.coffer.unmet";
 constexpr std::size_t kMaxTokenBytes = std::size_t{1} << 20U;
 
-Json submodule_claims(const Submodule& part) {
+std::string text_of(std::string_view text) { return JsonWriter().text(text).take(); }
+
+std::string list_of(const std::vector<std::string>& texts) {
+  JsonWriter out;
+  out.begin_array();
+  for (const auto& text : texts) out.text(text);
+  return out.end_array().take();
+}
+
+std::string vector_of(const std::map<std::string, int>& vector) {
+  JsonWriter out;
+  out.begin_object();
+  for (const auto& [name, value] : vector) out.key(name).integer(value);
+  return out.end_object().take();
+}
+
+void write_submodule(JsonWriter& out, const Submodule& part) {
   // First, so that nothing of them stands over what follows.
-  Json out = part.appraisal.extensions.is_object() ? part.appraisal.extensions : Json::object();
-  out["ear.status"] = part.appraisal.status;
-  out["ear.trustworthiness-vector"] = part.appraisal.vector;
-  out["ear.appraisal-policy-id"] = part.policy_id;
-  out["ear.veraison.annotated-evidence"] = part.evidence;
+  std::map<std::string, std::string> members = part.appraisal.extensions;
+  members.insert_or_assign("ear.status", text_of(part.appraisal.status));
+  members.insert_or_assign("ear.trustworthiness-vector", vector_of(part.appraisal.vector));
+  members.insert_or_assign("ear.appraisal-policy-id", text_of(part.policy_id));
+  members.insert_or_assign("ear.veraison.annotated-evidence", part.evidence);
   // Ours: no hardware stands behind it.
-  if (part.emulated) out["ear.coffer.emulated"] = true;
-  if (!part.unchecked.empty()) out["ear.coffer.unchecked"] = part.unchecked;
-  if (auto names = unmet_names(part.appraisal); !names.empty()) {
-    out[kUnmet] = std::move(names);
+  if (part.emulated) members.insert_or_assign("ear.coffer.emulated", "true");
+  if (!part.unchecked.empty()) {
+    members.insert_or_assign("ear.coffer.unchecked", list_of(part.unchecked));
   }
-  return out;
+  if (const auto names = unmet_names(part.appraisal); !names.empty()) {
+    members.insert_or_assign(std::string(kUnmet), list_of(names));
+  }
+  out.begin_object();
+  for (const auto& [name, json] : members) out.key(name).json(json);
+  out.end_object();
 }
 
 }  // namespace
 
-Json token_claims(const TokenContent& content, const TokenSettings& settings) {
-  Json submods = Json::object();
-  for (const auto& part : content.submodules) submods[part.name] = submodule_claims(part);
-  return {{"eat_profile", kProfile},
-          {"iss", settings.issuer},
-          {"iat", content.now},
-          {"exp", content.now + settings.lifetime},
-          {"jti", content.attestation_id},
-          {"ear.verifier-id",
-           {{"developer", "https://confidentialcontainers.org"},
-            {"build", "coffer-kbs " COFFER_VERSION}}},
-          {kFresh, content.fresh},
-          {"submods", std::move(submods)}};
+std::string token_claims(const TokenContent& content, const TokenSettings& settings) {
+  constexpr std::size_t kOthers = 2048;
+  std::size_t evidence = 0;
+  for (const auto& part : content.submodules) evidence += part.evidence.size();
+  JsonWriter out(evidence + kOthers);
+  out.begin_object();
+  out.key("eat_profile").text(kProfile);
+  out.key("iss").text(settings.issuer);
+  out.key("iat").integer(content.now);
+  out.key("exp").integer(content.now + settings.lifetime);
+  out.key("jti").text(content.attestation_id);
+  out.key("ear.verifier-id").begin_object();
+  out.key("developer").text("https://confidentialcontainers.org");
+  out.key("build").text("coffer-kbs " COFFER_VERSION);
+  out.end_object();
+  out.key(kFresh).boolean(content.fresh);
+  out.key("submods").begin_object();
+  for (const auto& part : content.submodules) write_submodule(out.key(part.name), part);
+  out.end_object();
+  out.end_object();
+  return out.take();
 }
 
 Result<TokenSigner> TokenSigner::make(jose::PrivateKey key, TokenSettings settings) {
@@ -66,8 +95,8 @@ Result<TokenSigner> TokenSigner::make(jose::PrivateKey key, TokenSettings settin
   return out;
 }
 
-Result<std::string> TokenSigner::sign(const Json& claims) const {
-  return jose::sign_jws(key_, {{"typ", "JWT"}, {"kid", kid_}, {"jwk", jwk_}}, dump_json(claims));
+Result<std::string> TokenSigner::sign(std::string_view claims) const {
+  return jose::sign_jws(key_, {{"typ", "JWT"}, {"kid", kid_}, {"jwk", jwk_}}, claims);
 }
 
 Result<Json> TokenSigner::verify(std::string_view token, tee::UnixTime now) const {

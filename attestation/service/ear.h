@@ -20,7 +20,7 @@ struct Submodule {
   std::string name;  // "cpu0"
   std::string policy_id;
   Appraisal appraisal;
-  nlohmann::json evidence;  // annotated: {TEE: claims, "report_data", ...}
+  std::string evidence;  // annotated: {TEE: claims, "report_data", ...}, JSON text
   bool emulated = false;
   // What evidence binds and nobody compared, as the caller gave nothing to compare with:
   // "report_data", "init_data".
@@ -34,8 +34,8 @@ struct TokenContent {
   // The evidence answers a challenge of this service: it is not an old one, sent again.
   bool fresh = false;
 };
-[[nodiscard]] nlohmann::json token_claims(const TokenContent& content,
-                                          const TokenSettings& settings);
+// JSON text.
+[[nodiscard]] std::string token_claims(const TokenContent& content, const TokenSettings& settings);
 
 // Signs and verifies. Thread-safe.
 class TokenSigner {
@@ -44,7 +44,7 @@ class TokenSigner {
   [[nodiscard]] static Result<TokenSigner> make(jose::PrivateKey key, TokenSettings settings);
 
   // The header has `kid` (RFC 7638) and, as Trustee's, the key itself as `jwk`.
-  [[nodiscard]] Result<std::string> sign(const nlohmann::json& claims) const;
+  [[nodiscard]] Result<std::string> sign(std::string_view claims) const;
   // kUnauthenticated when another service signed it, or it has expired: the message says which.
   [[nodiscard]] Result<nlohmann::json> verify(std::string_view token, tee::UnixTime now) const;
   // {"keys": [...]}

@@ -29,6 +29,8 @@ constexpr std::string_view kSuffix = ".rego";
 constexpr std::string_view kTrustClaims = "data.policy.trust_claims";
 constexpr std::string_view kExtensions = "data.policy.extensions";
 constexpr std::string_view kAllow = "data.policy.allow";
+// A token has four levels above an extension, and 64 at most.
+constexpr std::size_t kMaxExtensionDepth = 60;
 constexpr std::array<std::string_view, 8> kVector = {
     "instance-identity", "configuration",  "executables",    "file-system",
     "hardware",          "runtime-opaque", "storage-opaque", "sourced-data"};
@@ -87,7 +89,6 @@ bool is_reserved(std::string_view name) {
 
 // Only additions: what is left out stands among the findings.
 void read_extensions(const Value& list, Appraisal& out) {
-  out.extensions = Json::object();
   const auto leave_out = [&](std::string_view which, std::string_view why) {
     out.findings.push_back(fmt::format("extension {} is left out: {}", which, why));
   };
@@ -111,10 +112,15 @@ void read_extensions(const Value& list, Appraisal& out) {
       leave_out(shown, "the token says this by itself");
     } else if (out.extensions.contains(key)) {
       leave_out(shown, "there is one of that name already");
-    } else if (auto json = parse_json(policy::to_json(*value), "an extension"); !json) {
-      leave_out(shown, json.error().message());
     } else {
-      out.extensions[key] = *std::move(json);
+      // What readers of the token would not take: a number too large, a key twice.
+      std::string text = policy::to_json(*value);
+      const auto read = parse_json(text, "an extension", {.max_depth = kMaxExtensionDepth});
+      if (read) {
+        out.extensions.emplace(key, std::move(text));
+      } else {
+        leave_out(shown, read.error().message());
+      }
     }
   }
 }
@@ -255,12 +261,12 @@ Result<std::string> Policies::attestation_policy(std::string_view id) {
 }
 
 Result<Appraisal> Policies::appraise(std::string_view id, std::string_view tee_class,
-                                     const Json& input, tee::UnixTime time) {
+                                     std::string_view input, tee::UnixTime time) {
   if (!is_id(id)) return fail(Code::kInvalidArgument, "appraise: a policy id is [A-Za-z0-9_-]+");
   COFFER_TRY(Compiled* const policy,
              compiled(kAttestationSpace, fmt::format("{}_{}{}", id, tee_class, kSuffix)));
   COFFER_TRY(const auto values, values_.current());
-  COFFER_TRY(const Value claims, to_value(input, "claims"));
+  COFFER_TRY(const Value claims, policy::parse_json(input, "claims"));
   ReferenceBook book(*values, time);
   policy->evaluator.context().host = &book;
   auto vector = policy->evaluator.rule(kTrustClaims, Value::empty_object(), claims, options());
@@ -273,7 +279,6 @@ Result<Appraisal> Policies::appraise(std::string_view id, std::string_view tee_c
   if (extensions) {
     read_extensions(*extensions, out);
   } else {
-    out.extensions = Json::object();
     out.findings.push_back("extensions: " + extensions.error().to_string());
   }
   out.queries = book.queries();

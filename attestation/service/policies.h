@@ -32,8 +32,8 @@ struct Query {
 struct Appraisal {
   // All eight members of AR4SI's vector, 0 where the policy says nothing.
   std::map<std::string, int> vector;
-  std::string status;         // "none", "affirming", "warning", "contraindicated"
-  nlohmann::json extensions;  // name to value
+  std::string status;  // "none", "affirming", "warning", "contraindicated"
+  std::map<std::string, std::string> extensions;  // name to JSON text
   std::vector<Query> queries;
   // What the policy did that it should not have: an unknown member, a value out of range.
   std::vector<std::string> findings;
@@ -78,9 +78,9 @@ class Policies {
   // kNotFound when there is none of that id.
   [[nodiscard]] Result<std::string> attestation_policy(std::string_view id);
 
-  // `input` as Trustee gives it: {TEE: claims, "report_data", "init_data", ...}.
+  // `input` as Trustee gives it, a JSON text: {TEE: claims, "report_data", "init_data", ...}.
   [[nodiscard]] Result<Appraisal> appraise(std::string_view id, std::string_view tee_class,
-                                           const nlohmann::json& input, tee::UnixTime time);
+                                           std::string_view input, tee::UnixTime time);
   // `claims`: of the token. `path`: the segments after the plugin's name.
   [[nodiscard]] Result<ResourceDecision> decide(const nlohmann::json& claims,
                                                 std::string_view plugin,

@@ -6,6 +6,7 @@
 
 #include "attestation/jose/key_wrap.h"
 #include "base/json.h"
+#include "base/json_writer.h"
 #include "tee/digest.h"
 
 namespace coffer::appraisal {
@@ -49,23 +50,40 @@ Result<Json> read(const store::Entry& entry) {
   return parse_json(as_text(entry.value), "an attestation record");
 }
 
+enum class Share : std::uint8_t { kWhole, kWithoutClaims, kReason };
+
+std::string text_of(const Draft& draft, Share share, std::string_view note) {
+  constexpr std::size_t kOthers = 1024;
+  const bool lists = share != Share::kReason;
+  JsonWriter out(draft.checks.size() + draft.claims.size() + draft.parts.size() + kOthers);
+  out.begin_object();
+  out.key("id").text(draft.id);
+  out.key("time").text(tee::format_rfc3339(draft.time));
+  out.key("tee").text(draft.tee);
+  out.key("fresh").boolean(draft.fresh);
+  out.key("verified").boolean(draft.verified);
+  out.key("emulated").boolean(draft.emulated);
+  out.key("outcome").text(draft.token ? "token" : "refused");
+  out.key("reason").text(lists ? draft.reason : draft.reason.substr(0, kMaxReasonBytes));
+  if (!draft.status.empty()) out.key("status").text(draft.status);
+  if (share == Share::kWithoutClaims) out.key("claims").text(note);
+  if (share == Share::kReason) out.key("note").text(note);
+  if (share == Share::kWhole && !draft.claims.empty()) out.key("claims").json(draft.claims);
+  out.key("checks").json(lists ? std::string_view(draft.checks) : "[]");
+  out.key("parts").json(lists ? std::string_view(draft.parts) : "[]");
+  out.end_object();
+  return out.take();
+}
+
 // What is dropped is the evidence's own: how much of it there is, a stranger decides.
-std::string bounded_text(const Record& record, std::size_t most) {
-  std::string text = dump_json(record);
+std::string bounded_text(const Draft& draft, std::size_t most) {
+  std::string text = text_of(draft, Share::kWhole, "");
   if (text.size() <= most) return text;
-  Record smaller = record;
   const std::string note =
       fmt::format("left out: the record has {} bytes, at most {} are kept", text.size(), most);
-  smaller["claims"] = note;
-  text = dump_json(smaller);
+  text = text_of(draft, Share::kWithoutClaims, note);
   if (text.size() <= most) return text;
-  Record least = {{"note", note}, {"checks", Json::array()}, {"parts", Json::array()}};
-  for (const char* key : {"id", "time", "tee", "verified", "emulated", "outcome", "status"}) {
-    if (record.contains(key)) least[key] = record[key];
-  }
-  const Json reason = record.value("reason", Json());
-  if (reason.is_string()) least["reason"] = reason.get<std::string>().substr(0, kMaxReasonBytes);
-  return dump_json(least);
+  return text_of(draft, Share::kReason, note);
 }
 
 }  // namespace
@@ -92,15 +110,26 @@ Status Records::enforce_limit() {
   return {};
 }
 
-Status Records::save(const std::string& id, const Record& record, tee::UnixTime now) {
-  const bool refused = record.value("outcome", Json()) == "refused";
-  const bool affirmed = !refused && record.value("status", Json()) == "affirming";
-  const std::string text = bounded_text(record, refused ? kMaxRefusedBytes : kMaxRecordBytes);
-  COFFER_TRY([[maybe_unused]] const bool fresh,
-             store_.insert(affirmed ? kSpace : kRefusedSpace, key_of(id), as_bytes(text),
-                           now + keep_, store::Durable::kNo));
-  if (saved_.fetch_add(1) % std::max<std::size_t>(limit_ / kSlack, 1) != 0) return {};
-  return enforce_limit();
+Status Records::save(const Draft& draft, tee::UnixTime now) {
+  COFFER_TRY([[maybe_unused]] const bool done, save_with(draft, now, {}));
+  return {};
+}
+
+Result<bool> Records::save_with(const Draft& draft, tee::UnixTime now,
+                                std::vector<store::Write> writes) {
+  const bool affirmed = draft.token && draft.status == "affirming";
+  const std::string text = bounded_text(draft, draft.token ? kMaxRecordBytes : kMaxRefusedBytes);
+  // Last, after all conditions: a record is many pages.
+  writes.push_back({.space = std::string(affirmed ? kSpace : kRefusedSpace),
+                    .key = key_of(draft.id),
+                    .value = to_bytes(text),
+                    .expires = now + keep_});
+  COFFER_TRY(const bool done, store_.commit(writes, store::Durable::kNo));
+  if (!done) return false;
+  if (saved_.fetch_add(1) % std::max<std::size_t>(limit_ / kSlack, 1) == 0) {
+    COFFER_TRY_VOID(enforce_limit());
+  }
+  return true;
 }
 
 Status Records::add_resource(std::string_view id, const Json& decision, bool affirmed,

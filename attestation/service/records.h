@@ -17,6 +17,23 @@ namespace coffer::appraisal {
 // "path", "allowed", "reason"}]}
 using Record = nlohmann::json;
 
+// A record before it is one. What is large or comes from elsewhere stands in it as JSON text, which
+// is not taken apart again.
+struct Draft {
+  std::string id = {};
+  tee::UnixTime time = 0;
+  std::string tee = {};
+  bool fresh = false;
+  bool verified = false;
+  bool emulated = false;
+  bool token = false;  // the outcome; else it was refused
+  std::string reason = {};
+  std::string status = {};  // empty: it was not appraised
+  std::string checks = "[]";
+  std::string claims = {};  // empty: none are known
+  std::string parts = "[]";
+};
+
 // Anybody who reaches the service leaves records: their number and sizes are bounded. Those of
 // attestations that were refused, or that the policy does not affirm, lie in a namespace of their
 // own, so that they can go first; and so do the decisions about their resources.
@@ -33,8 +50,13 @@ class Records {
   // Of the second and of chance: sorts by time.
   [[nodiscard]] static std::string new_id(tee::UnixTime now);
 
-  // A record that is too large loses its claims, or all but its reason, and says so.
-  [[nodiscard]] Status save(const std::string& id, const Record& record, tee::UnixTime now);
+  // Under draft.id. A record that is too large loses its claims, or all but its reason, and says
+  // so.
+  [[nodiscard]] Status save(const Draft& draft, tee::UnixTime now);
+  // In one transaction with `writes`. False: a condition of theirs did not hold, and nothing was
+  // written.
+  [[nodiscard]] Result<bool> save_with(const Draft& draft, tee::UnixTime now,
+                                       std::vector<store::Write> writes);
   // One more entry of "resources". Of the same "path" and "allowed" the latest stays. An
   // attestation has about 128 that were allowed and 128 that were not; of those over it the latest
   // stays, with a "note" that says so. `affirmed`: the token's status is "affirming".

@@ -38,6 +38,14 @@ struct Outcome {
   bool emulated = false;
 };
 
+// What must be written for a token to count.
+struct Keep {
+  std::vector<store::Write> writes = {};
+  std::string otherwise = {};  // why there is no token if a condition of theirs does not hold
+};
+// Asked before anybody has the outcome's token. An error is the attestation's.
+using Keeper = std::function<Result<Keep>(const Outcome& outcome)>;
+
 class AttestationService {
  public:
   // All must outlive it.
@@ -46,12 +54,15 @@ class AttestationService {
       : verifier_(verifier), policies_(policies), records_(records), signer_(signer) {}
 
   // Refused evidence is an Outcome; an Error is that the service could not find out. Thread-safe.
+  // What `keeper` wants written and the record are one transaction.
   [[nodiscard]] Result<Outcome> attest(const Presented& presented, std::string_view policy_id,
-                                       tee::UnixTime now);
+                                       tee::UnixTime now, const Keeper& keeper = {});
 
  private:
   [[nodiscard]] Result<Outcome> appraise(const Presented& presented, std::string_view policy_id,
-                                         tee::UnixTime now, Verified verified, Record& record,
+                                         tee::UnixTime now, const Keeper& keeper,
+                                         const Verified& verified, Draft& draft, Outcome outcome);
+  [[nodiscard]] Result<Outcome> conclude(tee::UnixTime now, const Keeper& keeper, Draft& draft,
                                          Outcome outcome);
 
   const EvidenceVerifier& verifier_;

@@ -12,6 +12,12 @@ constexpr store::UnixTime kNow = 1'800'000'000;
 class SessionsTest : public ::testing::Test {
  protected:
   Sessions open() { return *Sessions::open(*store_, 300); }
+  static Result<bool> spend(Sessions& on, store::Store& store, const Session& session,
+                            std::string_view token, store::UnixTime now,
+                            Standing standing = Standing::kAffirmed) {
+    COFFER_TRY(const auto writes, on.spend(session, token, standing, now));
+    return store.commit(writes, store::Durable::kNo);
+  }
 
   const testing::ScratchStore store_{{.clock = [] { return kNow; }}};
 };
@@ -52,9 +58,9 @@ TEST_F(SessionsTest, AChallengeIsSpentOnce) {
   Sessions sessions = open();
   const Session session = sessions.begin(protocol::Tee::kSnp, kNow);
   EXPECT_FALSE(*sessions.token(session));
-  EXPECT_TRUE(*sessions.spend(session, "token", Standing::kAffirmed, kNow));
-  EXPECT_FALSE(*sessions.spend(session, "another", Standing::kAffirmed, kNow));
-  EXPECT_FALSE(*sessions.spend(session, "another", Standing::kOther, kNow));
+  EXPECT_TRUE(*spend(sessions, *store_, session, "token", kNow));
+  EXPECT_FALSE(*spend(sessions, *store_, session, "another", kNow));
+  EXPECT_FALSE(*spend(sessions, *store_, session, "another", kNow, Standing::kOther));
   EXPECT_EQ(**sessions.token(session), "token");
 }
 
@@ -63,23 +69,23 @@ TEST_F(SessionsTest, ThereAreOnlySoManyAtATime) {
   const testing::ScratchStore store({.clock = [&] { return now; }});
   Sessions sessions = *Sessions::open(*store, 300, 2);
   Sessions other = *Sessions::open(*store, 300, 2);
-  const auto spend = [&](Sessions& on) {
-    return on.spend(on.begin(protocol::Tee::kSnp, now), "token", Standing::kAffirmed, now);
+  const auto one_more = [&](Sessions& on) {
+    return spend(on, *store, on.begin(protocol::Tee::kSnp, now), "token", now);
   };
-  ASSERT_TRUE(spend(sessions));
-  ASSERT_TRUE(spend(sessions));
-  const auto third = spend(sessions);
+  ASSERT_TRUE(one_more(sessions));
+  ASSERT_TRUE(one_more(sessions));
+  const auto third = one_more(sessions);
   ASSERT_FALSE(third);
   EXPECT_EQ(third.error().code(), Code::kUnavailable);
   EXPECT_NE(third.error().message().find("session_limit"), std::string::npos);
   now += 299;
-  EXPECT_FALSE(spend(sessions));
+  EXPECT_FALSE(one_more(sessions));
   now += 1;
-  EXPECT_TRUE(spend(sessions)) << "the first two have expired";
-  EXPECT_TRUE(spend(other));
-  EXPECT_TRUE(spend(sessions)) << "a server counts its own, and the others' when it is full";
+  EXPECT_TRUE(one_more(sessions)) << "the first two have expired";
+  EXPECT_TRUE(one_more(other));
+  EXPECT_TRUE(one_more(sessions)) << "a server counts its own, and the others' when it is full";
   now += 1;
-  EXPECT_FALSE(spend(sessions));
+  EXPECT_FALSE(one_more(sessions));
 }
 
 // A stranger with a TPM in software is not to keep true guests out.
@@ -87,20 +93,21 @@ TEST_F(SessionsTest, HalfOfThemAreForGuestsThatAreAffirmed) {
   store::UnixTime now = kNow;
   const testing::ScratchStore store({.clock = [&] { return now; }});
   Sessions sessions = *Sessions::open(*store, 300, 4);
-  const auto spend = [&](Standing standing) {
-    return sessions.spend(sessions.begin(protocol::Tee::kTpm, now), "token", standing, now);
+  const auto one_more = [&](Standing standing) {
+    return spend(sessions, *store, sessions.begin(protocol::Tee::kTpm, now), "token", now,
+                 standing);
   };
-  ASSERT_TRUE(spend(Standing::kOther));
-  ASSERT_TRUE(spend(Standing::kOther));
-  const auto third = spend(Standing::kOther);
+  ASSERT_TRUE(one_more(Standing::kOther));
+  ASSERT_TRUE(one_more(Standing::kOther));
+  const auto third = one_more(Standing::kOther);
   ASSERT_FALSE(third);
   EXPECT_EQ(third.error().code(), Code::kUnavailable);
   EXPECT_NE(third.error().message().find("does not affirm"), std::string::npos);
-  ASSERT_TRUE(spend(Standing::kAffirmed));
-  ASSERT_TRUE(spend(Standing::kAffirmed));
-  EXPECT_FALSE(spend(Standing::kAffirmed));
+  ASSERT_TRUE(one_more(Standing::kAffirmed));
+  ASSERT_TRUE(one_more(Standing::kAffirmed));
+  EXPECT_FALSE(one_more(Standing::kAffirmed));
   now += 300;
-  EXPECT_TRUE(spend(Standing::kOther)) << "the first ones have expired";
+  EXPECT_TRUE(one_more(Standing::kOther)) << "the first ones have expired";
 }
 
 }  // namespace

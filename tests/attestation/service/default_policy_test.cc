@@ -34,7 +34,7 @@ class DefaultPolicy : public ::testing::Test {
                         {"init_data", init_data_},
                         {"runtime_data_claims", nullptr},
                         {"init_data_claims", nullptr}};
-    auto appraisal = policies_.appraise("default", "cpu", input, kNow);
+    auto appraisal = policies_.appraise("default", "cpu", input.dump(), kNow);
     EXPECT_TRUE(appraisal) << appraisal.error().to_string();
     return appraisal ? *std::move(appraisal) : Appraisal();
   }
@@ -186,7 +186,7 @@ extensions := [
 ])";
   ASSERT_TRUE(policies_.set_attestation_policy("default", policy));
   Appraisal appraisal = appraise("snp", Json::object());
-  EXPECT_EQ(appraisal.extensions, (Json{{"ear.example", 1}}));
+  EXPECT_EQ(appraisal.extensions, (std::map<std::string, std::string>{{"ear.example", "1"}}));
   ASSERT_EQ(appraisal.findings.size(), 9U);
   EXPECT_EQ(appraisal.findings[0],
             "extension 'ear.example' is left out: there is one of that name already");
@@ -195,15 +195,17 @@ extensions := [
   EXPECT_EQ(appraisal.findings[6],
             "extension 'iss' is left out: want a name that begins with 'ear.'");
   // Whatever made them: the service's own words stand.
-  appraisal.extensions = {{"ear.status", "affirming"}, {"ear.appraisal-policy-id", "x"}};
+  appraisal.extensions = {{"ear.status", R"("affirming")"},
+                          {"ear.appraisal-policy-id", R"("x")"},
+                          {"ear.coffer.emulated", "false"}};
   TokenContent content;
   content.submodules.push_back({.name = "cpu0",
                                 .policy_id = "default",
                                 .appraisal = std::move(appraisal),
-                                .evidence = Json::object(),
+                                .evidence = "{}",
                                 .emulated = true,
                                 .unchecked = {}});
-  const Json part = token_claims(content, {})["submods"]["cpu0"];
+  const Json part = Json::parse(token_claims(content, {}))["submods"]["cpu0"];
   EXPECT_EQ(part["ear.status"].get<std::string>(), "contraindicated");
   EXPECT_EQ(part["ear.appraisal-policy-id"].get<std::string>(), "default");
   EXPECT_TRUE(part["ear.coffer.emulated"].get<bool>());

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "base/json.h"
 #include "tests/attestation/store/scratch_store.h"
 
 namespace coffer::appraisal {
@@ -12,16 +13,19 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr tee::UnixTime kNow = 1'800'000'000;
+constexpr bool kToken = true;
+constexpr bool kRefused = false;
 
 class RecordsTest : public ::testing::Test {
  protected:
   // The `second`th attestation of a test; its id.
-  static std::string save(Records& records, int second, const char* outcome, Json more = {}) {
-    const auto id = Records::new_id(kNow + second);
-    Record record = {{"id", id}, {"outcome", outcome}, {"reason", ""}, {"status", "affirming"}};
-    record.update(more.is_object() ? more : Json::object());
-    EXPECT_TRUE(records.save(id, record, kNow));
-    return id;
+  static std::string save(Records& records, int second, bool token, Draft draft = {}) {
+    draft.id = Records::new_id(kNow + second);
+    draft.time = kNow + second;
+    draft.token = token;
+    if (draft.status.empty()) draft.status = "affirming";
+    EXPECT_TRUE(records.save(draft, kNow));
+    return draft.id;
   }
   static std::vector<std::string> ids(Records& records) {
     std::vector<std::string> out;
@@ -35,9 +39,9 @@ class RecordsTest : public ::testing::Test {
 
 TEST_F(RecordsTest, ListsRefusedAndGrantedTogetherNewestFirst) {
   Records records(*store_, 100);
-  const auto first = save(records, 1, "token");
-  const auto second = save(records, 2, "refused");
-  const auto third = save(records, 3, "token");
+  const auto first = save(records, 1, kToken);
+  const auto second = save(records, 2, kRefused);
+  const auto third = save(records, 3, kToken);
   EXPECT_EQ(ids(records), (std::vector{third, second, first}));
   EXPECT_EQ(records.list(2)->size(), 2U);
   EXPECT_EQ((*records.load(second))["outcome"], "refused");
@@ -46,14 +50,14 @@ TEST_F(RecordsTest, ListsRefusedAndGrantedTogetherNewestFirst) {
 TEST_F(RecordsTest, OverTheLimitTheOldestRefusedGoFirst) {
   Records records(*store_, 100, 20);  // so small a limit is looked after at each record
   std::vector<std::string> granted, refused;
-  for (int i = 0; i < 10; ++i) granted.push_back(save(records, i, "token"));
-  for (int i = 10; i < 25; ++i) refused.push_back(save(records, i, "refused"));
+  for (int i = 0; i < 10; ++i) granted.push_back(save(records, i, kToken));
+  for (int i = 10; i < 25; ++i) refused.push_back(save(records, i, kRefused));
   auto left = ids(records);
   ASSERT_EQ(left.size(), 20U);
   EXPECT_EQ(left.front(), refused.back());
   EXPECT_EQ(left[9], refused[5]) << "the five oldest refused ones went";
   EXPECT_EQ(left.back(), granted.front());
-  for (int i = 25; i < 45; ++i) granted.push_back(save(records, i, "token"));
+  for (int i = 25; i < 45; ++i) granted.push_back(save(records, i, kToken));
   left = ids(records);
   ASSERT_EQ(left.size(), 20U);
   const std::set<std::string> kept(left.begin(), left.end());
@@ -65,7 +69,7 @@ TEST_F(RecordsTest, OverTheLimitTheOldestRefusedGoFirst) {
 
 TEST_F(RecordsTest, AFloodOfRefusedOnesStaysBoundedByTheLimitAndAThirtySecond) {
   Records records(*store_, 100, 320);
-  for (int i = 0; i < 1000; ++i) save(records, i, "refused");
+  for (int i = 0; i < 1000; ++i) save(records, i, kRefused);
   EXPECT_LE(*store_->count("attestation_refused"), 330U);
   EXPECT_GE(*store_->count("attestation_refused"), 320U);
 }
@@ -73,12 +77,14 @@ TEST_F(RecordsTest, AFloodOfRefusedOnesStaysBoundedByTheLimitAndAThirtySecond) {
 TEST_F(RecordsTest, WhatAStrangerMakesLargeIsLeftOut) {
   Records records(*store_, 100);
   const std::string large(100'000, 'x');
-  const auto claims = *records.load(save(records, 1, "refused", {{"claims", {{"a", large}}}}));
+  const auto claims =
+      *records.load(save(records, 1, kRefused, {.claims = dump_json({{"a", large}})}));
   EXPECT_NE(claims["claims"].get<std::string>().find("left out"), std::string::npos);
-  const auto granted = *records.load(save(records, 2, "token", {{"claims", {{"a", large}}}}));
+  const auto granted =
+      *records.load(save(records, 2, kToken, {.claims = dump_json({{"a", large}})}));
   EXPECT_EQ(granted["claims"]["a"], large);
   const auto reason = *records.load(
-      save(records, 3, "refused", {{"reason", large}, {"checks", {large}}, {"tee", "snp"}}));
+      save(records, 3, kRefused, {.tee = "snp", .reason = large, .checks = dump_json({large})}));
   EXPECT_EQ(reason["reason"].get<std::string>().size(), 4096U);
   EXPECT_EQ(reason["tee"], "snp");
   EXPECT_TRUE(reason["checks"].empty());
@@ -87,7 +93,7 @@ TEST_F(RecordsTest, WhatAStrangerMakesLargeIsLeftOut) {
 
 TEST_F(RecordsTest, KeepsTheLatestDecisionOfEachPathAndNotOneARequest) {
   Records records(*store_, 100);
-  const auto id = save(records, 1, "token");
+  const auto id = save(records, 1, kToken);
   for (int i = 0; i < 50; ++i) {
     const Json denied = {{"path", "a/b/c"}, {"allowed", false}, {"time", i}};
     ASSERT_TRUE(records.add_resource(id, denied, true, kNow));
@@ -105,7 +111,7 @@ TEST_F(RecordsTest, KeepsTheLatestDecisionOfEachPathAndNotOneARequest) {
 // 40 paths, of which two would nearly always have shared one of 256 places.
 TEST_F(RecordsTest, NoDecisionTakesThePlaceOfAnotherPaths) {
   Records records(*store_, 100);
-  const auto id = save(records, 1, "token");
+  const auto id = save(records, 1, kToken);
   std::set<std::string> paths;
   for (int i = 0; i < 40; ++i) {
     paths.insert("a/b/" + std::to_string(i));
@@ -120,7 +126,7 @@ TEST_F(RecordsTest, NoDecisionTakesThePlaceOfAnotherPaths) {
 
 TEST_F(RecordsTest, AFloodOfDecisionsIsBoundedAndHidesNothingThatWasAllowed) {
   Records records(*store_, 100);
-  const auto id = save(records, 1, "token");
+  const auto id = save(records, 1, kToken);
   const auto add = [&](int i, bool allowed) {
     const Json decision = {{"path", "a/b/" + std::to_string(i)}, {"allowed", allowed}};
     ASSERT_TRUE(records.add_resource(id, decision, true, kNow));
@@ -145,12 +151,12 @@ TEST_F(RecordsTest, WhoIsNotAffirmedPushesOutNobodyWhoIs) {
   Records records(*store_, 100, 20);
   std::vector<std::string> affirmed;
   for (int i = 0; i < 15; ++i) {
-    affirmed.push_back(save(records, i, "token"));
+    affirmed.push_back(save(records, i, kToken));
     const Json read = {{"path", "a/b/c"}, {"allowed", true}};
     ASSERT_TRUE(records.add_resource(affirmed.back(), read, true, kNow));
   }
   for (int i = 15; i < 115; ++i) {
-    const auto id = save(records, i, "token", {{"status", "warning"}});
+    const auto id = save(records, i, kToken, {.status = "warning"});
     const Json denied = {{"path", "a/b/c"}, {"allowed", false}};
     ASSERT_TRUE(records.add_resource(id, denied, false, kNow));
     EXPECT_EQ((*records.load(id))["resources"].size(), 1U);
