@@ -198,13 +198,17 @@ Result<std::unique_ptr<Policies::Compiled>> Policies::compile(const std::string&
 
 Result<Policies::Compiled*> Policies::compiled(std::string_view space, const std::string& key) {
   thread_local std::unordered_map<std::string, std::unique_ptr<Compiled>> cache;
+  const std::string name = fmt::format("{}/{}/{}", serial_, space, key);
+  if (const auto known = cache.find(name); known != cache.end()) {
+    COFFER_TRY(const auto version, store_.version(space, key));
+    if (version == known->second->version) return known->second.get();
+  }
   COFFER_TRY(const auto entry, store_.get(space, key));
   if (!entry) return fail(Code::kNotFound, fmt::format("find policy '{}': there is none", key));
-  auto& known = cache[fmt::format("{}/{}/{}", serial_, space, key)];
-  if (known == nullptr || known->version != entry->version) {
-    COFFER_TRY(known, compile(key, std::string(as_text(entry->value))));
-    known->version = entry->version;
-  }
+  COFFER_TRY(auto compiled, compile(key, std::string(as_text(entry->value))));
+  compiled->version = entry->version;
+  auto& known = cache[name];
+  known = std::move(compiled);
   return known.get();
 }
 

@@ -4,16 +4,31 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace coffer::store::sql {
 
+// The table's form is SQLite's user_version. The value stands last: what is before it is read
+// without the value's pages.
+inline constexpr std::int64_t kSqliteForm = 1;
 inline constexpr std::string_view kSqliteTable =
     "CREATE TABLE IF NOT EXISTS coffer_kv (space TEXT NOT NULL, key TEXT NOT NULL,"
-    " value BLOB NOT NULL, version INTEGER NOT NULL, expires INTEGER,"
-    " PRIMARY KEY (space, key)) WITHOUT ROWID;"
+    " version INTEGER NOT NULL, expires INTEGER, value BLOB NOT NULL,"
+    " PRIMARY KEY (space, key));"
     "CREATE INDEX IF NOT EXISTS coffer_kv_expires ON coffer_kv (expires)"
     " WHERE expires IS NOT NULL;";
+// From form 0, which was WITHOUT ROWID: values stood in the tree that is searched by key, and
+// SQLite reads all pages of an entry to compare its key. A new table is taken for one of form 0: it
+// is empty.
+inline constexpr std::string_view kSqliteSetAside =
+    "DROP INDEX IF EXISTS coffer_kv_expires;"
+    "ALTER TABLE coffer_kv RENAME TO coffer_kv_0;";
+inline constexpr std::string_view kSqliteTakeOver =
+    "INSERT INTO coffer_kv (space, key, version, expires, value)"
+    " SELECT space, key, version, expires, value FROM coffer_kv_0 ORDER BY space, key;"
+    "DROP TABLE coffer_kv_0;"
+    "PRAGMA user_version = 1;";
 inline constexpr std::string_view kPostgresTable =
     "CREATE TABLE IF NOT EXISTS coffer_kv (space TEXT COLLATE \"C\" NOT NULL,"
     " key TEXT COLLATE \"C\" NOT NULL, value BYTEA NOT NULL, version BIGINT NOT NULL,"
@@ -23,6 +38,7 @@ inline constexpr std::string_view kPostgresTable =
 
 enum Statement : std::size_t {
   kGet,            // space, key, now
+  kVersion,        // space, key, now
   kList,           // space, from, end, after, now, limit
   kPut,            // space, key, value, version, expires
   kInsert,         // space, key, value, version, expires, now
@@ -37,6 +53,8 @@ enum Statement : std::size_t {
 
 inline constexpr std::array<std::string_view, kStatements> kText = {
     "SELECT value, version FROM coffer_kv WHERE space = $1 AND key = $2"
+    " AND (expires IS NULL OR expires > $3)",
+    "SELECT version FROM coffer_kv WHERE space = $1 AND key = $2"
     " AND (expires IS NULL OR expires > $3)",
     "SELECT key, version, length(value) FROM coffer_kv WHERE space = $1 AND key >= $2"
     " AND key < $3 AND key > $4 AND (expires IS NULL OR expires > $5) ORDER BY key LIMIT $6",

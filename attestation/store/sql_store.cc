@@ -34,6 +34,15 @@ Result<std::optional<Entry>> SqlStore::get(std::string_view space, std::string_v
   return entry;
 }
 
+Result<std::optional<Version>> SqlStore::version(std::string_view space, std::string_view key) {
+  COFFER_TRY_VOID(check_name(space, key));
+  const std::array<Param, 3> params = {space, key, clock_()};
+  COFFER_TRY(auto outcome, hot_reader()->run(sql::kVersion, params));
+  if (outcome.rows.empty()) return std::optional<Version>();
+  COFFER_TRY(const Version version, integer(outcome.rows.front().at(0)));
+  return std::optional<Version>(version);
+}
+
 Pool<Connection>::Lease SqlStore::hot_reader() {
   if (writers_ != nullptr) {
     if (auto writer = writers_->try_take()) return *std::move(writer);

@@ -42,6 +42,8 @@ class SqlStore final : public Store {
 
   [[nodiscard]] Result<std::optional<Entry>> get(std::string_view space,
                                                  std::string_view key) override;
+  [[nodiscard]] Result<std::optional<Version>> version(std::string_view space,
+                                                       std::string_view key) override;
   [[nodiscard]] Result<std::vector<Listed>> list(std::string_view space, std::string_view prefix,
                                                  std::string_view after,
                                                  std::size_t limit) override;

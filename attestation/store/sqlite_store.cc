@@ -48,9 +48,20 @@ class SqliteConnection final : public Connection {
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=4096;");
   }
 
-  Status execute(const std::string& text) {
-    if (sqlite3_exec(db_, text.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK) return {};
+  Status execute(std::string_view text) {
+    if (sqlite3_exec(db_, std::string(text).c_str(), nullptr, nullptr, nullptr) == SQLITE_OK) {
+      return {};
+    }
     return fail(sqlite_error(db_, "write the store"));
+  }
+
+  // Makes it, or gives it its present form: all or nothing.
+  Status make_table() {
+    COFFER_TRY_VOID(bracket(kBegin));
+    auto made = make_table_within();
+    if (made) return commit(true);
+    rollback(true);
+    return made;
   }
 
   Result<Outcome> run(sql::Statement which, std::span<const Param> params) override {
@@ -89,6 +100,32 @@ class SqliteConnection final : public Connection {
   void rollback(bool /*single*/) override { (void)bracket(kRollback); }
 
  private:
+  Status make_table_within() {
+    COFFER_TRY_VOID(execute(sql::kSqliteTable));
+    COFFER_TRY(const std::int64_t form, table_form());
+    if (form == sql::kSqliteForm) return {};
+    if (form != 0) {
+      return fail(Code::kFailedPrecondition,
+                  fmt::format("open the store: its form is {}, this version knows {}", form,
+                              sql::kSqliteForm));
+    }
+    COFFER_TRY_VOID(execute(sql::kSqliteSetAside));
+    COFFER_TRY_VOID(execute(sql::kSqliteTable));
+    return execute(sql::kSqliteTakeOver);
+  }
+
+  Result<std::int64_t> table_form() {
+    sqlite3_stmt* statement = nullptr;
+    std::int64_t form = 0;
+    const bool read =
+        sqlite3_prepare_v2(db_, "PRAGMA user_version", -1, &statement, nullptr) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW;
+    if (read) form = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    if (!read) return fail(sqlite_error(db_, "read the store"));
+    return form;
+  }
+
   // Around every transaction.
   enum Bracket : std::size_t { kBegin, kCommit, kRollback, kBrackets };
 
@@ -174,7 +211,7 @@ Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const StoreO
   auto writer = std::make_unique<SqliteConnection>();
   COFFER_TRY_VOID(make_private(path));
   COFFER_TRY_VOID(writer->open(path));
-  COFFER_TRY_VOID(writer->execute(std::string(sql::kSqliteTable)));
+  COFFER_TRY_VOID(writer->make_table());
   writers->add(std::move(writer));
   auto readers = std::make_unique<Pool<Connection>>();
   for (std::size_t i = 0; i < std::max<std::size_t>(options.connections, 1); ++i) {

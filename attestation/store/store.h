@@ -63,6 +63,9 @@ class Store {
   // busy, and asking again may help.
   [[nodiscard]] virtual Result<std::optional<Entry>> get(std::string_view space,
                                                          std::string_view key) = 0;
+  // Of the entry that get() would give: for what was read before, and is large.
+  [[nodiscard]] virtual Result<std::optional<Version>> version(std::string_view space,
+                                                               std::string_view key) = 0;
   // Keys in byte order that start with `prefix` and stand after `after`, at most `limit`.
   [[nodiscard]] virtual Result<std::vector<Listed>> list(std::string_view space,
                                                          std::string_view prefix,

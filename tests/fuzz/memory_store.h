@@ -18,6 +18,11 @@ class MemoryStore final : public store::Store {
     if (at == kept_.end()) return std::optional<store::Entry>();
     return at->second;
   }
+  Result<std::optional<store::Version>> version(std::string_view space,
+                                                std::string_view key) override {
+    COFFER_TRY(const auto entry, get(space, key));
+    return entry ? std::optional(entry->version) : std::nullopt;
+  }
   Result<std::vector<store::Listed>> list(std::string_view, std::string_view, std::string_view,
                                           std::size_t) override {
     return std::vector<store::Listed>{};

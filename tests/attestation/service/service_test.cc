@@ -18,6 +18,10 @@ class CountingStore final : public store::Store {
   Result<std::optional<store::Entry>> get(std::string_view space, std::string_view key) override {
     return store_.get(space, key);
   }
+  Result<std::optional<store::Version>> version(std::string_view space,
+                                                std::string_view key) override {
+    return store_.version(space, key);
+  }
   Result<std::vector<store::Listed>> list(std::string_view space, std::string_view prefix,
                                           std::string_view after, std::size_t limit) override {
     return store_.list(space, prefix, after, limit);

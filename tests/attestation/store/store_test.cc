@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -78,9 +79,16 @@ class StoreTest : public ::testing::TestWithParam<std::string_view> {
     EXPECT_TRUE(done) << done.error().to_string();
     return done && *done;
   }
+  // Both ways of asking agree.
   Version version(std::string_view key) {
-    auto entry = store_->get("test", key);
-    return entry && *entry ? (*entry)->version : 0;
+    const auto entry = store_->get("test", key);
+    const auto alone = store_->version("test", key);
+    EXPECT_TRUE(entry && alone);
+    if (!entry || !alone) return 0;
+    EXPECT_EQ(entry->has_value(), alone->has_value());
+    if (!*entry || !*alone) return 0;
+    EXPECT_EQ((*entry)->version, **alone);
+    return **alone;
   }
 
   std::string folder_, where_;
@@ -153,6 +161,7 @@ TEST_P(StoreTest, WhatHasExpiredIsAbsent) {
   EXPECT_FALSE(*store_->insert("test", "k", to_bytes("2"), 1010));
   now_ = 1010;
   EXPECT_EQ(get("k"), "(absent)");
+  EXPECT_EQ(version("k"), 0);
   EXPECT_TRUE(store_->list("test", "", "", 10)->empty());
   EXPECT_TRUE(*store_->insert("test", "k", to_bytes("3"), 2000));
   EXPECT_EQ(get("k"), "3");
@@ -376,6 +385,51 @@ TEST(OpenStore, WhatAnEarlierVersionLeftIsMadePrivate) {
     EXPECT_EQ(info.st_mode & 0777U, 0600U) << name;
   }
   store->reset();
+  fs::remove_all(folder);
+}
+
+// What a store of another program's hands has: one value of SQL.
+std::string ask(const std::string& path, const char* text) {
+  sqlite3* db = nullptr;
+  std::string answer;
+  const auto keep = [](void* to, int, char** values, char**) {
+    *static_cast<std::string*>(to) = values[0] == nullptr ? "" : values[0];
+    return 0;
+  };
+  EXPECT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(db, text, keep, &answer, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
+  sqlite3_close(db);
+  return answer;
+}
+
+TEST(OpenStore, ASqliteStoreOfTheFirstFormIsTakenOverWithAllThatItHas) {
+  const std::string folder = temp_folder();
+  const std::string path = folder + "/s.db";
+  ask(path,
+      "CREATE TABLE coffer_kv (space TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,"
+      " version INTEGER NOT NULL, expires INTEGER, PRIMARY KEY (space, key)) WITHOUT ROWID;"
+      "CREATE INDEX coffer_kv_expires ON coffer_kv (expires) WHERE expires IS NOT NULL;"
+      "INSERT INTO coffer_kv VALUES ('test', 'b', x'0001', 7, NULL), ('test', 'a', x'', 8, 1010),"
+      " ('other', 'a', x'ff', 9, NULL);");
+  const StoreOptions options{.clock = [] { return UnixTime{1000}; }};
+  for (int i = 0; i < 2; ++i) {
+    auto store = open_store("sqlite:" + path, options);
+    ASSERT_TRUE(store) << store.error().to_string();
+    const auto entry = (*store)->get("test", "b");
+    ASSERT_TRUE(entry && *entry);
+    EXPECT_EQ((*entry)->value, (Bytes{0, 1}));
+    EXPECT_EQ((*entry)->version, 7);
+    EXPECT_EQ((*store)->list("test", "", "", 10)->size(), 2U);
+    EXPECT_EQ(*(*store)->count("other"), 1U);
+    EXPECT_FALSE(*(*store)->insert("test", "a", to_bytes("x"))) << "it has not expired yet";
+  }
+  EXPECT_EQ(ask(path, "SELECT count(*) FROM sqlite_master WHERE sql LIKE '%WITHOUT ROWID%'"), "0");
+  EXPECT_EQ(ask(path, "SELECT count(*) FROM sqlite_master WHERE type = 'table'"), "1");
+  EXPECT_EQ(ask(path, "SELECT count(*) FROM sqlite_master WHERE name = 'coffer_kv_expires'"), "1");
+  ask(path, "PRAGMA user_version = 2");
+  const auto newer = open_store("sqlite:" + path, options);
+  ASSERT_FALSE(newer);
+  EXPECT_EQ(newer.error().code(), Code::kFailedPrecondition);
   fs::remove_all(folder);
 }
 
