@@ -1,5 +1,7 @@
 #include "attestation/guest_api/access.h"
 
+#include <fmt/format.h>
+
 namespace coffer::guest_api {
 namespace {
 
@@ -21,7 +23,12 @@ Access GuardedBackend::access(const char* rule) const {
 }
 
 Task<Status> GuardedBackend::ask(Access access) {
-  if (!authorize_) co_return Status{};
+  if (!authorize_) {
+    co_return fail(Code::kPermissionDenied,
+                   fmt::format("{} is refused: there is nobody to ask whether the agent's policy "
+                               "allows it (coffer-attester was started without GATE-FD)",
+                               access.rule));
+  }
   co_return co_await authorize_(std::move(access));
 }
 

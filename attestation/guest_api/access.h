@@ -28,7 +28,7 @@ using Authorize = std::function<Task<Status>(Access)>;
 // The backend for one caller, which asks before each thing it gives.
 class GuardedBackend final : public Backend {
  public:
-  // Both must outlive it. An empty `authorize` lets everything pass.
+  // Both must outlive it. An empty `authorize` lets nothing pass.
   GuardedBackend(Backend& backend, const Authorize& authorize, Caller caller)
       : backend_(backend), authorize_(authorize), caller_(caller) {}
 

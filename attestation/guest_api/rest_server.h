@@ -17,7 +17,7 @@ struct RestSettings {
   std::size_t max_connections = 64;
   // For a request to come in whole, and for its reply to be taken.
   std::chrono::seconds io_timeout = std::chrono::seconds(30);
-  // Empty: whoever asks gets.
+  // Empty: nobody gets anything.
   Authorize authorize = {};
 };
 

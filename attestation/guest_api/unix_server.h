@@ -16,7 +16,7 @@ struct UnixSettings {
   std::filesystem::path socket;  // its folder is made, for root only
   // Adds the service to a connection's router, over a backend that is the caller's.
   std::function<void(rpc::Router&, Backend&)> add_services;
-  Authorize authorize = {};  // empty: whoever asks gets
+  Authorize authorize = {};  // empty: nobody gets anything
   std::size_t max_connections = 32;
 };
 

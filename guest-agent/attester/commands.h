@@ -32,7 +32,8 @@ struct ServeSettings {
   // guest_components_rest_api.
   std::string components = "api-server-rest";
   std::string rest_api = "resource";
-  int gate_fd = -1;  // where the agent's policy is asked (guest_api_gate.proto); -1: nowhere
+  int gate_fd = -1;  // where the agent's policy is asked (guest_api_gate.proto); -1: nowhere, and
+                     // nothing is given
   int port = 8006;   // of the REST API, on 127.0.0.1
   std::filesystem::path sockets = "/run/confidential-containers";
   int status_fd = 1;  // "attested\n" goes there once it is so

@@ -24,7 +24,7 @@ struct GuestApiSettings {
   std::filesystem::path agent_socket;
   std::filesystem::path hub_socket;
   Bytes initdata_digest;
-  Fd gate;  // to the agent; without one whoever asks gets
+  Fd gate;  // to the agent; without one nobody gets anything
 };
 
 // kInvalidArgument for a word that is none of agent.guest_components_procs, or of

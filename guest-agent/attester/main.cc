@@ -21,7 +21,7 @@ constexpr std::string_view kUsage =
     "serve: attests to the key broker of FOLDER/aa.toml, prints \"attested\", and serves the\n"
     "guest's APIs: COMPONENTS is none, attestation-agent, confidential-data-hub or\n"
     "api-server-rest, each with those before it; REST-API is resource, attestation or all. The\n"
-    "agent answers at GATE-FD what its policy allows containers.\n"
+    "agent answers at GATE-FD what its policy allows containers; without it they get nothing.\n"
     "example: coffer-attester initdata snp / /run/confidential-containers/initdata /dev/vda\n";
 
 int finish(const Status& status) {

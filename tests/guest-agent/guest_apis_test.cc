@@ -128,5 +128,28 @@ TEST_F(GuestApisTest, GiveNothingWhenTheAgentIsGone) {
   });
 }
 
+// Nobody could say which container may have what.
+TEST_F(GuestApisTest, GiveNothingWithoutAnAgentToAsk) {
+  run_void([&](asio::any_io_executor executor) -> Task<void> {
+    auto settings = guest_api_settings(serve_);
+    GuestApis apis(executor, backend_, *std::move(settings));
+    const Status started = apis.start();
+    check(started.has_value(), "start the APIs");
+    rpc::Client client(executor, agent::connect_unix(serve_.sockets / "cdh.sock"));
+    api::GetResourceRequest request;
+    request.set_resourcepath("kbs:///a/b/c");
+    const auto answer = co_await rpc::call<api::GetResourceResponse>(
+        client, "api.GetResourceService", "GetResource", request);
+    EXPECT_FALSE(answer);
+    if (!answer) {
+      EXPECT_EQ(answer.error().code(), Code::kPermissionDenied);
+      EXPECT_NE(answer.error().message().find("GATE-FD"), std::string::npos);
+    }
+    EXPECT_EQ(backend_.asked, "");
+    client.close();
+    co_await apis.close();
+  });
+}
+
 }  // namespace
 }  // namespace coffer::attester

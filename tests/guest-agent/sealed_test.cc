@@ -238,6 +238,7 @@ TEST(DataHub, AsksOverTheSocket) {
     guest_api::UnixSettings served;
     served.socket = settings.socket;
     served.add_services = guest_api::add_data_hub;
+    served.authorize = guest_api::allow_all;
     guest_api::UnixServer server(executor, backend, served);
     const Status started = server.start();
     check(started.has_value(), "start the hub");

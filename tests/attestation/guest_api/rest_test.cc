@@ -65,7 +65,8 @@ class Rest : public testing::Test {
   }
 
   FakeBackend backend_;
-  RestSettings settings_{.port = 0, .features = {.resource = true, .attestation = true}};
+  RestSettings settings_{
+      .port = 0, .features = {.resource = true, .attestation = true}, .authorize = allow_all};
 };
 
 TEST_F(Rest, GivesAResourcesBytes) {

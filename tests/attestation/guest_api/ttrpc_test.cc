@@ -42,6 +42,7 @@ class GuestTtrpc : public testing::Test {
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     folder_ = pattern;
     settings_.socket = folder_ / "made" / "api.sock";
+    settings_.authorize = allow_all;
     settings_.add_services = [](rpc::Router& router, Backend& backend) {
       add_attestation_agent(router, backend, Bytes(48, 7));
       add_data_hub(router, backend);
