@@ -16,7 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kPatienceMs = 10000;
+// It ends or it listens: this is for one that does neither, on a machine that has much to do.
+constexpr int kPatienceMs = 120000;
 
 SpawnOptions program(const fs::path& folder, const fs::path& ready) {
   SpawnOptions options;
