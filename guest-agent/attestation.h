@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -31,6 +32,11 @@ struct AttestationSettings {
   std::string rest_api = "resource";
   DataHubSettings data_hub = {};
 };
+
+// Of Attestation::tee(): one that keeps the guest's memory from the host.
+[[nodiscard]] constexpr bool is_encrypting_tee(std::string_view tee) {
+  return tee == "snp" || tee == "tdx";
+}
 
 class Attestation {
  public:

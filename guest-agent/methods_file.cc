@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/utf8.h"
+#include "guest-agent/attestation.h"
 #include "guest-agent/files.h"
 #include "guest-agent/methods.h"
 #include "guest-agent/mounts.h"
@@ -49,6 +50,18 @@ Result<grpc::VolumeStatsResponse> volume_stats(const std::string& path) {
   return response;
 }
 
+// Whatever the policy says: a swap device is the host's, and would hold what the guest's memory
+// holds, which is encrypted to keep the host from reading it.
+Status check_swap(const Sandbox& sandbox) {
+  if (!is_encrypting_tee(sandbox.tee())) return {};
+  return fail(
+      Code::kFailedPrecondition,
+      fmt::format("add swap: this guest runs in a TEE ({}), whose memory the host would read "
+                  "from the swap device; this agent does not encrypt swap (turn the "
+                  "runtime's guest swap off for this class)",
+                  sandbox.tee()));
+}
+
 Status swap_on(const std::string& path) {
   COFFER_TRY_VOID(check_path(path, "swap path"));
   if (::swapon(path.c_str(), 0) != 0) return fail_errno(errno, fmt::format("swap on '{}'", path));
@@ -56,6 +69,7 @@ Status swap_on(const std::string& path) {
 }
 
 Task<Result<Empty>> add_swap(Sandbox& sandbox, grpc::AddSwapRequest request) {
+  COFFER_CO_TRY_VOID(check_swap(sandbox));
   std::string pci_path;
   for (const auto slot : request.pcipath())
     pci_path += fmt::format("{}{:02x}", pci_path.empty() ? "" : "/", slot);
@@ -158,7 +172,9 @@ void add_file_methods(Registrar& registrar, Sandbox& sandbox) {
                                                return add_swap(sandbox, std::move(request).take());
                                              });
   registrar.add<grpc::AddSwapPathRequest, Empty>(
-      "AddSwapPath", [](Authorized<grpc::AddSwapPathRequest> request) -> Task<Result<Empty>> {
+      "AddSwapPath",
+      [&sandbox](Authorized<grpc::AddSwapPathRequest> request) -> Task<Result<Empty>> {
+        COFFER_CO_TRY_VOID(check_swap(sandbox));
         COFFER_CO_TRY_VOID(swap_on(request->path()));
         co_return Empty();
       });

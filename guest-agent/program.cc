@@ -99,7 +99,7 @@ Result<std::unique_ptr<PolicyGate>> load_policy(const std::string& file, std::st
     COFFER_TRY(auto gate, RegoGate::load(file, text));
     return gate;
   }
-  if (tee == "snp" || tee == "tdx")
+  if (is_encrypting_tee(tee))
     return fail(Code::kFailedPrecondition,
                 fmt::format("load policy '{}': there is none, and this guest runs in a TEE ({})",
                             file, tee));
@@ -129,6 +129,7 @@ Status serve(Options options, Modules& modules, bool is_init, const Logger& log)
         return attestation.unseal(std::move(sealed));
       };
   }
+  options.sandbox.tee = attestation.tee();
   COFFER_TRY(const auto policy, load_policy(options.policy_file, attestation.tee(), log));
   asio::io_context loop(1);
   Status status = fail(Code::kInternal, "the event loop ended early");

@@ -34,6 +34,7 @@ struct SandboxSettings {
   std::filesystem::path namespaces = "/run/sandbox-ns";
   std::filesystem::path resolv_conf = "/etc/resolv.conf";
   std::chrono::seconds hotplug_timeout{3};
+  std::string tee = "none";  // Attestation::tee()
   // Asked before each container is made, if set; an error refuses it.
   std::function<Task<Status>()> before_container;
 };
@@ -72,6 +73,7 @@ class Sandbox {
   }
 
   [[nodiscard]] const std::string& id() const { return id_; }
+  [[nodiscard]] const std::string& tee() const { return settings_.tee; }
   [[nodiscard]] Storages& storages() { return storages_; }
   [[nodiscard]] OomWatcher& oom() { return oom_; }
   [[nodiscard]] ChildRegistry& children() { return children_; }

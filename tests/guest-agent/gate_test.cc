@@ -20,6 +20,7 @@ class DenyAll final : public PolicyGate {
   Result<Verdict> evaluate(std::string_view entry_point,
                            const google::protobuf::Message& /*request*/) override {
     asked.emplace_back(entry_point);
+    if (allow) return Verdict{.allowed = true, .reason = {}};
     if (broken) return fail(Code::kUnknown, "rule is undefined");
     return Verdict{.allowed = false, .reason = "p.rego:1: no"};
   }
@@ -28,11 +29,13 @@ class DenyAll final : public PolicyGate {
 
   std::vector<std::string> asked;
   bool broken = false;
+  bool allow = false;
 };
 
 struct World {
-  explicit World(const asio::any_io_executor& executor)
-      : sandbox(executor, {}, modules, nullptr, {}), router(make_router(gate, sandbox)) {}
+  explicit World(const asio::any_io_executor& executor, SandboxSettings settings = {})
+      : sandbox(executor, std::move(settings), modules, nullptr, {}),
+        router(make_router(gate, sandbox)) {}
 
   Task<Result<std::string>> call(std::string method, std::string payload = "") {
     rpc::CallContext context;
@@ -150,6 +153,40 @@ TEST(Gate, DeniesWhenThePolicyCannotBeEvaluated) {
                 "\"GetMetricsRequest: internal error rule is undefined\"");
     }
     co_await world.sandbox.scope().close();
+  });
+}
+
+// The policy may allow it: the host would read the guest's memory.
+TEST(Gate, SwapIsRefusedInATeeWhateverThePolicySays) {
+  run_void([](asio::any_io_executor executor) -> Task<void> {
+    for (const char* tee : {"snp", "tdx"}) {
+      SandboxSettings settings;
+      settings.tee = tee;
+      World world(executor, std::move(settings));
+      world.policy.allow = true;
+      grpc::AddSwapPathRequest path;
+      path.set_path("/nonexistent/swap");
+      for (const auto& [method, payload] : {std::pair{"AddSwap", std::string()},
+                                            std::pair{"AddSwapPath", path.SerializeAsString()}}) {
+        const auto answer = co_await world.call(method, payload);
+        EXPECT_FALSE(answer) << method;
+        if (answer) continue;
+        EXPECT_EQ(answer.error().code(), Code::kFailedPrecondition) << method;
+        EXPECT_NE(answer.error().message().find("runs in a TEE"), std::string::npos)
+            << answer.error().message();
+      }
+      co_await world.sandbox.scope().close();
+    }
+    World plain(executor);
+    plain.policy.allow = true;
+    grpc::AddSwapPathRequest path;
+    path.set_path("/nonexistent/swap");
+    const auto answer = co_await plain.call("AddSwapPath", path.SerializeAsString());
+    EXPECT_FALSE(answer);
+    if (!answer) {
+      EXPECT_NE(answer.error().message().find("swap on"), std::string::npos);
+    }
+    co_await plain.sandbox.scope().close();
   });
 }
 
