@@ -102,6 +102,20 @@ Status make_local(const grpc::Storage& storage) {
   return gid ? set_group(directory, storage.mount_point(), *gid) : Status{};
 }
 
+// As the kernel sees it: "/a//b/./" is "/a/b". It has no ".." (check_path).
+std::string key_of(const std::string& mount_point) {
+  auto path = fs::path(mount_point).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).native();
+}
+
+// Storage has no map: equal messages of one sender give equal bytes.
+std::string serialised(const grpc::Storage& storage) { return storage.SerializeAsString(); }
+
+std::string name_of(const grpc::Storage& storage) {
+  return fmt::format("storage '{}' of '{}' at '{}'", storage.driver(), storage.source(),
+                     storage.mount_point());
+}
+
 Result<nlohmann::json> pull_metadata(const grpc::Storage& storage) {
   for (const std::string_view option : storage.driver_options()) {
     if (!option.starts_with(kGuestPull)) continue;
@@ -147,22 +161,49 @@ Task<Result<std::vector<std::string>>> Storages::add_all(std::vector<grpc::Stora
   const auto lock = co_await turn_.lock();
   std::vector<std::string> added;
   for (const auto& storage : storages) {
-    const auto& key = storage.mount_point();
-    if (const auto found = entries_.find(key); found != entries_.end()) {
-      ++found->second.users;
+    const auto refuse = [&](Error error) {
+      release(added);
+      return fail(std::move(error).with_context(fmt::format("add storage '{}'", storage.driver())));
+    };
+    if (auto path = check_path(storage.mount_point(), "mount point"); !path)
+      co_return refuse(std::move(path).error());
+    const auto key = key_of(storage.mount_point());
+    auto bytes = serialised(storage);
+    const auto there = is_there(storage, key, bytes);
+    if (!there) co_return refuse(there.error());
+    if (*there) {
+      ++entries_.at(key).users;
       added.push_back(key);
       continue;
     }
     auto mounted = co_await mount_one(storage, container_id, pause);
-    if (!mounted) {
-      release(added);
-      co_return fail(std::move(mounted).error().with_context(
-          fmt::format("add storage '{}'", storage.driver())));
-    }
-    entries_.emplace(key, Entry{.users = 1, .keep = storage.shared(), .mounted = *mounted});
+    if (!mounted) co_return refuse(std::move(mounted).error());
+    entries_.emplace(key, Entry{.users = 1,
+                                .storage = std::move(bytes),
+                                .name = name_of(storage),
+                                .keep = storage.shared(),
+                                .mounted = *mounted});
     added.push_back(key);
   }
   co_return added;
+}
+
+Result<bool> Storages::is_there(const grpc::Storage& storage, const std::string& key,
+                                const std::string& bytes) const {
+  const auto refuse = [&](std::string_view where, const Entry& other) {
+    return fail(Code::kInvalidArgument,
+                fmt::format("{} is {} {}: want the same one, or a mount point of its own",
+                            name_of(storage), where, other.name));
+  };
+  if (const auto found = entries_.find(key); found != entries_.end()) {
+    if (found->second.storage == bytes) return true;
+    return refuse("another storage at the mount point of", found->second);
+  }
+  // What stands below would be hidden.
+  const auto below = entries_.lower_bound(key == "/" ? key : key + "/");
+  if (below != entries_.end() && (key == "/" || below->first.starts_with(key + "/")))
+    return refuse("to be mounted over", below->second);
+  return false;
 }
 
 void Storages::release(const std::vector<std::string>& mount_points) {

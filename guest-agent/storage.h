@@ -1,5 +1,7 @@
 // What the host asks to be mounted for the pod or a container. A storage's key is its mount point:
-// asked for again it is only counted, and it goes when the last container that asked is removed.
+// the same one asked for again is only counted, and it goes when the last container that asked is
+// removed. Another one at that mount point, or around it, is refused: a container would get what
+// was meant for another, or what the policy has not seen for it.
 #pragma once
 
 #include <filesystem>
@@ -51,7 +53,8 @@ class Storages {
 
   // Mounts each, in order. `container_id` is empty for the sandbox's; `pause`: the container is the
   // pod's own, as its annotations say, which the policy sees. On an error those of this call that
-  // were mounted are released again.
+  // were mounted are released again. kInvalidArgument names both of two that are in each other's
+  // way.
   [[nodiscard]] Task<Result<std::vector<std::string>>> add_all(std::vector<grpc::Storage> storages,
                                                                std::string container_id,
                                                                bool pause);
@@ -67,10 +70,15 @@ class Storages {
  private:
   struct Entry {
     int users = 0;
+    std::string storage;   // as it was asked for, serialised
+    std::string name;      // for messages
     bool keep = false;     // until the end of the virtual machine
     bool mounted = false;  // by us: unmount at the end
   };
 
+  // True: it is there already.
+  [[nodiscard]] Result<bool> is_there(const grpc::Storage& storage, const std::string& key,
+                                      const std::string& bytes) const;
   // Mounts, after loading the file system's module.
   [[nodiscard]] Status plain_mount(const grpc::Storage& storage, const std::string& source,
                                    const std::string& type);
@@ -90,7 +98,7 @@ class Storages {
   ImageStore* images_;
   Logger log_;
   AsyncMutex turn_;  // one add_all at a time: two that name the same mount point must not race
-  std::map<std::string, Entry> entries_;
+  std::map<std::string, Entry> entries_;  // by mount point, without a slash at its end
 };
 
 // True for the pod's own (pause) container, by the annotations of containerd and CRI-O.
