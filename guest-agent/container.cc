@@ -29,6 +29,14 @@ bool alnum(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
+Result<std::string> dump(const nlohmann::json& document) {
+  try {
+    return document.dump();
+  } catch (const nlohmann::json::exception& e) {
+    return fail(Code::kInvalidArgument, fmt::format("write the spec: {}", e.what()));
+  }
+}
+
 Error error_state(std::string_view what, std::string_view id) {
   return Error(Code::kInternal,
                fmt::format("{} container '{}': it is not in a state for that", what, id));
@@ -75,8 +83,8 @@ Task<Status> Container::open_secrets() {
                                        bundle_ / "secrets", settings_.unseal);
 }
 
-Status Container::write_bundle(SandboxNamespaces& namespaces, bool share_pid_namespace,
-                               bool pause_image) {
+Result<std::string> Container::write_bundle(SandboxNamespaces& namespaces, bool share_pid_namespace,
+                                            bool pause_image) {
   COFFER_TRY(auto config, oci_spec(*spec_));
   COFFER_TRY_VOID(place_in_sandbox(config, namespaces, share_pid_namespace));
   config["linux"]["cgroupsPath"] = cgroup_.path();
@@ -86,18 +94,24 @@ Status Container::write_bundle(SandboxNamespaces& namespaces, bool share_pid_nam
   std::error_code error;
   fs::create_directories(bundle_, error);
   if (error) return fail_errno(error.value(), fmt::format("make bundle '{}'", bundle_.string()));
-  const bool secret = !secrets_.empty();
-  if (secret) secrets_.reveal(config["process"]);
-  Status written;
-  try {
-    std::string text = config.dump();
-    written = write_file(bundle_ / "config.json", text, 0600);
-    if (secret) wipe(text);
-  } catch (const nlohmann::json::exception& e) {
-    written = fail(Code::kInvalidArgument, fmt::format("write the spec: {}", e.what()));
+  std::string sealed;
+  if (!secrets_.empty()) {
+    COFFER_TRY(sealed, dump(config));
   }
-  if (secret) secrets_.conceal(config["process"]);
-  return written;
+  COFFER_TRY(std::string text, secrets_.revealed_text(config, config["process"]));
+  const Status written = write_file(bundle_ / "config.json", text, 0600);
+  if (!secrets_.empty()) wipe(text);
+  if (!written) return fail(written.error());
+  return sealed;
+}
+
+Status Container::hide_secrets(const std::string& sealed) {
+  if (sealed.empty()) return {};
+  COFFER_TRY_VOID(overwrite_file(bundle_ / "config.json", sealed));
+  // crun keeps a copy, which its other commands read. They need no environment.
+  const auto copy = overwrite_file(crun_.settings().state_dir / id_ / "config.json", sealed);
+  if (!copy && copy.error().code() != Code::kNotFound) return copy;
+  return {};
 }
 
 Task<Status> Container::create(SandboxNamespaces& namespaces, bool share_pid_namespace,
@@ -107,15 +121,17 @@ Task<Status> Container::create(SandboxNamespaces& namespaces, bool share_pid_nam
     auto why = opened.error();
     co_return fail(std::move(why).with_context(fmt::format("create container '{}'", id_)));
   }
-  COFFER_CO_TRY_VOID(write_bundle(namespaces, share_pid_namespace, pause_image));
+  COFFER_CO_TRY(const auto sealed, write_bundle(namespaces, share_pid_namespace, pause_image));
   auto started = co_await crun_.create(id_, bundle_, has_terminal());
+  // The container's init has its environment: nobody reads it from a file any more.
+  const Status hidden = hide_secrets(sealed);
   if (!started) co_return fail(std::move(started).error());
   const auto& process = spec_->process();
   if (has_terminal() && process.has_consolesize())
     std::ignore = resize_terminal(started->stdio.terminal.get(), process.consolesize().height(),
                                   process.consolesize().width());
   adopt("", *std::move(started));
-  co_return Status{};
+  co_return hidden;
 }
 
 void Container::adopt(std::string exec_id, Started started) {
@@ -157,14 +173,7 @@ Task<Status> Container::exec(std::string exec_id, const grpc::Process& wire) {
                    fmt::format("execute in '{}': exec id '{}' is in use", id_, exec_id));
   COFFER_CO_TRY(auto process, oci_process(wire));
   // Kubernetes gives it the container's environment, sealed values and all.
-  secrets_.reveal(process);
-  std::string text;
-  try {
-    text = process.dump();
-  } catch (const nlohmann::json::exception& e) {
-    co_return fail(Code::kInvalidArgument, fmt::format("write the process: {}", e.what()));
-  }
-  secrets_.conceal(process);
+  COFFER_CO_TRY(std::string text, secrets_.revealed_text(process, process));
   const bool terminal = wire.terminal();
   const auto size = wire.consolesize();
   const bool sized = wire.has_consolesize();

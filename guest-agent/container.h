@@ -85,8 +85,10 @@ class Container {
 
  private:
   [[nodiscard]] Task<Status> open_secrets();
-  [[nodiscard]] Status write_bundle(SandboxNamespaces& namespaces, bool share_pid_namespace,
-                                    bool pause_image);
+  // What is to stand in config.json once crun has read it; empty: what stands there.
+  [[nodiscard]] Result<std::string> write_bundle(SandboxNamespaces& namespaces,
+                                                 bool share_pid_namespace, bool pause_image);
+  [[nodiscard]] Status hide_secrets(const std::string& sealed);
   void adopt(std::string exec_id, Started started);
   void init_exited();
   [[nodiscard]] Task<void> remove_cgroup();

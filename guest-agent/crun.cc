@@ -16,9 +16,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "base/secret.h"
 #include "base/subprocess.h"
 #include "guest-agent/children.h"
 #include "guest-agent/mounts.h"
+#include "guest-agent/sealed_files.h"
 
 namespace coffer::agent {
 namespace {
@@ -31,14 +33,22 @@ constexpr std::size_t kMaxLog = std::size_t{256} << 10U;
 // Removes a scratch file on every way out.
 class Scratch {
  public:
-  explicit Scratch(fs::path path) : path_(std::move(path)) {}
+  enum class Holds : bool { kNothingSecret, kSecrets };
+  explicit Scratch(fs::path path, Holds holds = Holds::kNothingSecret)
+      : path_(std::move(path)), holds_(holds) {}
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() { ::unlink(path_.c_str()); }
+  ~Scratch() {
+    if (holds_ == Holds::kSecrets)
+      wipe_file(path_);
+    else
+      ::unlink(path_.c_str());
+  }
   [[nodiscard]] const fs::path& path() const { return path_; }
 
  private:
   fs::path path_;
+  Holds holds_;
 };
 
 Result<Fd> listen_unix(const fs::path& path) {
@@ -209,8 +219,10 @@ Task<Result<Started>> Crun::create(std::string id, fs::path bundle, bool termina
 }
 
 Task<Result<Started>> Crun::exec(std::string id, std::string process, bool terminal) {
-  const Scratch file(scratch("json"));
-  COFFER_CO_TRY_VOID(write_file(file.path(), process, 0600));
+  const Scratch file(scratch("json"), Scratch::Holds::kSecrets);
+  const auto written = write_file(file.path(), process, 0600);
+  wipe(process);
+  COFFER_CO_TRY_VOID(written);
   std::vector<std::string> arguments{"exec", "--detach", "--process=" + file.path().string()};
   arguments.push_back(std::move(id));
   co_return co_await launch(std::move(arguments), terminal);

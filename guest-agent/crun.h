@@ -49,7 +49,8 @@ class Crun {
   [[nodiscard]] Status start(const std::string& id) const;
   // `crun start`, which runs poststart hooks.
   [[nodiscard]] Task<Status> start_with_hooks(std::string id);
-  // `process` is the JSON text of an OCI process.
+  // `process` is the JSON text of an OCI process. It may hold secrets: it, and the file in
+  // scratch_dir that crun reads, are wiped.
   [[nodiscard]] Task<Result<Started>> exec(std::string id, std::string process, bool terminal);
   // `resources` is the JSON text of OCI LinuxResources.
   [[nodiscard]] Task<Status> update(std::string id, std::string resources);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <spanstream>
 #include <string_view>
 
 #include "base/utf8.h"
@@ -72,6 +73,32 @@ void SealedEnvironment::reveal(nlohmann::json& process) const {
 void SealedEnvironment::conceal(nlohmann::json& process) const {
   if (secrets_.empty() || !process.contains("env")) return;
   for (auto& entry : process["env"]) wipe(entry.get_ref<std::string&>());
+}
+
+Result<std::string> SealedEnvironment::revealed_text(const nlohmann::json& document,
+                                                     nlohmann::json& process) const {
+  constexpr std::size_t kMostEscaped = 6;  // \u00XX
+  std::string text;
+  try {
+    text = document.dump();
+    if (secrets_.empty()) return text;
+    std::size_t most = text.size();
+    reveal(process);
+    if (process.contains("env"))
+      for (const auto& entry : process["env"])
+        most += kMostEscaped * entry.get_ref<const std::string&>().size();
+    text.assign(most, ' ');
+    std::ospanstream out(text);
+    out << document;
+    conceal(process);
+    check(out.good(), "a text is longer than it can be");
+    text.resize(out.span().size());
+    return text;
+  } catch (const nlohmann::json::exception& e) {
+    conceal(process);
+    wipe(text);
+    return fail(Code::kInvalidArgument, fmt::format("write the spec: {}", e.what()));
+  }
 }
 
 }  // namespace coffer::agent

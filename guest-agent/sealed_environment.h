@@ -27,6 +27,11 @@ class SealedEnvironment {
   void reveal(nlohmann::json& process) const;
   // Wipes what reveal() put there.
   void conceal(nlohmann::json& process) const;
+  // The text of `document` with the secrets revealed in `process`, which is it or a part of it, and
+  // concealed again. Made in one buffer: a text that grows leaves parts of itself behind. Wipe it
+  // after use. kInvalidArgument when it holds what is no UTF-8.
+  [[nodiscard]] Result<std::string> revealed_text(const nlohmann::json& document,
+                                                  nlohmann::json& process) const;
 
   [[nodiscard]] bool empty() const { return secrets_.empty(); }
 

@@ -158,6 +158,14 @@ class Opener {
   std::size_t count_ = 0;
 };
 
+Status fill_with_zeros(const Fd& file) {
+  struct stat info{};
+  if (::fstat(file.get(), &info) != 0) return fail_errno(errno, "wipe");
+  if (!S_ISREG(info.st_mode)) return fail(Code::kInvalidArgument, "wipe: it is no file");
+  const Bytes zeros(static_cast<std::size_t>(info.st_size));
+  return write_all(file.get(), zeros, "wipe");
+}
+
 std::string message(const grpc::Mount& mount, const SealedFile& file) {
   const auto shown = fs::path(mount.destination()) / (file.path.empty() ? "" : file.name);
   return fmt::format("unseal file '{}'", file.path.empty() ? mount.destination() : shown.string());
@@ -221,17 +229,27 @@ Task<Status> open_sealed_files(grpc::Spec& spec, fs::path shared, fs::path folde
   co_return Status{};
 }
 
+Status overwrite_file(const fs::path& path, std::string_view text) {
+  COFFER_TRY(const Fd file, open_file(path, O_WRONLY | O_NOFOLLOW));
+  COFFER_TRY_VOID(fill_with_zeros(file));
+  if (::ftruncate(file.get(), 0) != 0 || ::lseek(file.get(), 0, SEEK_SET) != 0)
+    return fail_errno(errno, fmt::format("wipe '{}'", path.string()));
+  return write_all(file.get(), as_bytes(text), "write what is no secret");
+}
+
+void wipe_file(const fs::path& path) {
+  if (const auto file = open_file(path, O_WRONLY | O_NOFOLLOW))
+    std::ignore = fill_with_zeros(*file);
+  std::error_code gone;
+  fs::remove(path, gone);
+}
+
 void wipe_files(const fs::path& folder) {
   std::error_code error;
   for (fs::directory_iterator it(folder, error); !error && it != fs::directory_iterator();
        it.increment(error)) {
-    const auto file = open_file(it->path(), O_WRONLY | O_NOFOLLOW);
     struct stat info{};
-    if (!file || ::fstat(file->get(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
-    const Bytes zeros(static_cast<std::size_t>(info.st_size));
-    std::ignore = write_all(file->get(), zeros, "wipe");
-    std::error_code gone;
-    fs::remove(it->path(), gone);
+    if (::lstat(it->path().c_str(), &info) == 0 && S_ISREG(info.st_mode)) wipe_file(it->path());
   }
 }
 

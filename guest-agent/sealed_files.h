@@ -51,5 +51,10 @@ struct SealedFile {
 
 // Overwrites and removes what open_sealed_files() wrote.
 void wipe_files(const std::filesystem::path& folder);
+// The same of one file. All these lie in the guest's memory (tmpfs), where what is overwritten is
+// gone.
+void wipe_file(const std::filesystem::path& path);
+// Overwrites a file's content with zeros, and then with `text`. kNotFound when there is none.
+[[nodiscard]] Status overwrite_file(const std::filesystem::path& path, std::string_view text);
 
 }  // namespace coffer::agent
