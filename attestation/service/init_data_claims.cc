@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "attestation/initdata/initdata.h"
@@ -10,6 +11,7 @@
 #include "base/json.h"
 #include "policy/engine.h"
 #include "policy/value/json.h"
+#include "tee/digest.h"
 
 namespace coffer::appraisal {
 namespace {
@@ -46,19 +48,41 @@ policy::EvalOptions options() {
   return out;
 }
 
-// What genpolicy generates has the rule `policy_data`, an object. It is asked of the policy and not
-// looked for in its text, where a comment or a string could show another. A policy that does not
-// compile has none: the agent refuses it too.
-Json policy_data(std::string_view rego) {
-  policy::Engine engine;
-  if (!engine.add_module("policy.rego", std::string(rego))) return nullptr;
-  auto compiled = engine.compile();
-  if (!compiled) return nullptr;
+Result<std::shared_ptr<policy::Policy>> compile(std::string_view rego,
+                                                policy::RegoVersion version) {
+  policy::Engine engine({.version = version});
+  COFFER_TRY_VOID(engine.add_module("policy.rego", std::string(rego)));
+  return engine.compile();
+}
+
+// JSON text; empty when there is none.
+std::string evaluate_policy_data(std::string_view rego) {
+  auto compiled = compile(rego, policy::RegoVersion::kV1);
+  if (!compiled) compiled = compile(rego, policy::RegoVersion::kV0);
+  if (!compiled) return {};
   policy::Evaluator evaluator(*std::move(compiled));
   const auto value = evaluator.rule("data.agent_policy.policy_data", policy::Value::empty_object(),
                                     policy::Value::empty_object(), options());
-  if (!value || !value->is_object()) return nullptr;
-  auto parsed = parse_json(policy::to_json(*value), "policy_data");
+  return value && value->is_object() ? policy::to_json(*value) : std::string();
+}
+
+// What genpolicy generates has the rule `policy_data`, an object. It is asked of the policy and not
+// looked for in its text, where a comment or a string could show another. A policy that does not
+// compile has none: the agent refuses it too. Ours reads Rego v1, CoCo's v0 as well.
+Json policy_data(std::string_view rego) {
+  // The pods of a deployment have one policy, and to compile it takes milliseconds.
+  constexpr std::size_t kKept = 4;
+  constexpr std::size_t kMaxKeptBytes = std::size_t{256} << 10U;
+  thread_local std::map<tee::Digest256, std::string> known;  // by the digest of the policy's text
+  const auto digest = tee::sha256(as_bytes(rego));
+  const auto at = known.find(digest);
+  const std::string text = at != known.end() ? at->second : evaluate_policy_data(rego);
+  if (at == known.end() && text.size() <= kMaxKeptBytes) {
+    if (known.size() >= kKept) known.clear();
+    known.emplace(digest, text);
+  }
+  if (text.empty()) return nullptr;
+  auto parsed = parse_json(text, "policy_data");
   return parsed ? *std::move(parsed) : Json();
 }
 

@@ -36,6 +36,13 @@ TEST(InitDataClaims, AreThePolicysDataByItsRule) {
             "computed");
 }
 
+// Guests may be CoCo's, whose agent reads it.
+TEST(InitDataClaims, AreThoseOfAPolicyInRegoV0Too) {
+  EXPECT_EQ(image("package agent_policy\nallowed { input.x == 1 }\n"
+                  "policy_data := {\"containers\": [{\"image\": \"good\"}]}\n"),
+            "good");
+}
+
 // A search of the text would take the first one.
 TEST(InitDataClaims, ACommentOrAStringIsNotThePolicysData) {
   const std::string truth = "policy_data := {\"containers\": [{\"image\": \"evil\"}]}\n";
