@@ -90,6 +90,38 @@ Result<Pkey> from_parameters(const char* algorithm, int selection, OSSL_PARAM_BL
   return Pkey(key);
 }
 
+// A key of that curve without a point, from which others are made: to look the curve up by name
+// takes longer than the copy. Null when OpenSSL lacks the curve.
+Pkey make_curve_template(KeyType type) {
+  const ClearErrors clear;
+  const ParamBuilder builder(OSSL_PARAM_BLD_new());
+  if (!builder || OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME,
+                                                  group_name(type), 0) != 1) {
+    return nullptr;
+  }
+  auto key = from_parameters("EC", EVP_PKEY_KEY_PARAMETERS, builder.get());
+  return key ? *std::move(key) : nullptr;
+}
+
+// Never written to once made.
+EVP_PKEY* curve_template(KeyType type) {
+  static const std::array<Pkey, 3> kCurves{make_curve_template(KeyType::kEcP256),
+                                           make_curve_template(KeyType::kEcP384),
+                                           make_curve_template(KeyType::kEcP521)};
+  switch (type) {
+    case KeyType::kEcP256:
+      return kCurves[0].get();
+    case KeyType::kEcP384:
+      return kCurves[1].get();
+    case KeyType::kEcP521:
+      return kCurves[2].get();
+    case KeyType::kRsa:
+    case KeyType::kEd25519:
+      break;
+  }
+  return nullptr;
+}
+
 Bytes encoded_point(BytesView x, BytesView y) {
   Bytes point{POINT_CONVERSION_UNCOMPRESSED};
   point.insert(point.end(), x.begin(), x.end());
@@ -192,17 +224,15 @@ Result<PublicKey> PublicKey::from_ec(KeyType type, BytesView x, BytesView y) {
   const ClearErrors clear;
   COFFER_TRY_VOID(check_coordinates(type, x, y));
   const Bytes point = encoded_point(x, y);
-  const ParamBuilder builder(OSSL_PARAM_BLD_new());
-  if (!builder ||
-      OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, group_name(type),
-                                      0) != 1 ||
-      OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(),
-                                       point.size()) != 1) {
-    return fail(Code::kInternal, "read key: out of memory");
+  EVP_PKEY* base = curve_template(type);
+  Pkey key(base == nullptr ? nullptr : EVP_PKEY_dup(base));
+  if (!key) return fail(Code::kInternal, "read key: OpenSSL lacks the curve");
+  if (EVP_PKEY_set1_encoded_public_key(key.get(), point.data(), point.size()) != 1) {
+    return bad_key("the point is not on the curve");
   }
-  auto key = from_parameters("EC", EVP_PKEY_PUBLIC_KEY, builder.get());
-  if (!key) return bad_key("the point is not on the curve");
-  return adopt(key->release());
+  // Nothing is left for adopt() to check: the curve is ours, OpenSSL has found the point to be on
+  // it, and infinity has no uncompressed form.
+  return PublicKey(std::shared_ptr<evp_pkey_st>(key.release(), EVP_PKEY_free), type);
 }
 
 Result<PublicKey> PublicKey::from_rsa(BytesView n, BytesView e) {

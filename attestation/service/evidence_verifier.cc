@@ -49,15 +49,23 @@ struct Platform {
   std::string fmspc, ca;
 };
 
-Result<Platform> platform_of(BytesView bytes) {
+Platform platform_of(const tee::Certificate& leaf, const tdx::PckExtension& pck) {
+  const bool processor = leaf.issuer().common_name() == tdx::kProcessorCaName;
+  return {.fmspc = to_hex(pck.fmspc), .ca = processor ? "processor" : "platform"};
+}
+
+Result<Platform> platform_of(BytesView bytes, tdx::PckChains& known) {
   COFFER_TRY(const tdx::Quote quote, tdx::parse_quote(bytes));
+  if (const auto read = known.read(quote.pck_chain_pem, {}); read && (*read)->pck) {
+    return platform_of((*read)->certificates.front(), *(*read)->pck);
+  }
+  // The verifier says what is wrong with it.
   COFFER_TRY(const auto chain, tee::parse_x509_bundle(quote.pck_chain_pem, "PCK chain"));
   for (const auto& certificate : chain.certificates) {
     const auto* extension = certificate.extension(tdx::kSgxExtensionOid);
     if (extension == nullptr) continue;
     COFFER_TRY(const auto pck, tdx::parse_pck_extension(extension->value));
-    const bool processor = certificate.issuer().common_name() == tdx::kProcessorCaName;
-    return Platform{.fmspc = to_hex(pck.fmspc), .ca = processor ? "processor" : "platform"};
+    return platform_of(certificate, pck);
   }
   return fail(Code::kInvalidArgument, "verify tdx evidence: no PCK certificate in the quote");
 }
@@ -173,7 +181,7 @@ Result<tee::Verdict> EvidenceVerifier::tdx_verdict(const tee::Evidence& evidence
     }
     std::ranges::copy(*bound, field.begin());
   }
-  COFFER_TRY(const Platform platform, platform_of(evidence.report));
+  COFFER_TRY(const Platform platform, platform_of(evidence.report, pck_chains_));
   const auto given = config_.tdx.find(platform.fmspc);
   const tdx::CollateralSet* collateral = given == config_.tdx.end() ? nullptr : &given->second;
   std::shared_ptr<const tdx::CollateralSet> fetched;  // shared: with the source's cache

@@ -17,6 +17,7 @@
 #include "tee/sev-snp/report.h"
 #include "tee/tdx/collateral_set.h"
 #include "tee/tdx/expectations.h"
+#include "tee/tdx/pck_chains.h"
 #include "tee/verdict.h"
 
 namespace coffer::appraisal {
@@ -99,6 +100,7 @@ class EvidenceVerifier {
   TrustConfig config_;
   EndorsementSource* source_;
   mutable snp::EndorsementCache endorsements_;
+  mutable tdx::PckChains pck_chains_;  // of platforms whose collateral is still to be found
 };
 
 }  // namespace coffer::appraisal
