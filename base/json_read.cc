@@ -232,7 +232,25 @@ class Reader {
     return at_ - start;
   }
 
+  // Evidence lists bytes: most numbers are short and natural. False: this one is not.
+  bool short_natural(Json& out) {
+    constexpr std::size_t kMost = 9;
+    const std::string_view rest = text_.substr(at_, kMost + 1);
+    std::size_t digits = 0;
+    Json::number_unsigned_t value = 0;
+    while (digits < rest.size() && is_digit(rest[digits])) {
+      value = value * 10 + static_cast<unsigned>(rest[digits++] - '0');
+    }
+    if (digits == 0 || digits >= rest.size() || (rest[0] == '0' && digits > 1)) return false;
+    const char next = rest[digits];
+    if (next != ',' && next != ']' && next != '}') return false;
+    out = value;
+    at_ += digits;
+    return true;
+  }
+
   bool number(Json& out) {
+    if (short_natural(out)) return true;
     const std::size_t start = at_;
     const bool negative = take('-');
     const bool zero = peek() == '0';
