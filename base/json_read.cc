@@ -118,7 +118,36 @@ class Reader {
     return give_up(fmt::format("nested deeper than {} levels", limits_.max_depth));
   }
 
+  // Of lists_as_bytes. False: it is another list, and nothing was taken.
+  bool byte_list(Json& out) {
+    constexpr unsigned kMost = 0xFF;
+    constexpr std::size_t kUsual = 64;
+    Json::binary_t::container_type bytes;
+    bytes.reserve(kUsual);
+    const std::size_t start = at_++;
+    while (true) {
+      skip_space();
+      const bool zero = peek() == '0';
+      unsigned value = 0;
+      std::size_t digits = 0;
+      for (; is_digit(peek()) && digits < 3; ++digits, ++at_) {
+        value = value * 10 + static_cast<unsigned>(peek() - '0');
+      }
+      skip_space();
+      const bool last = peek() == ']';
+      if (digits == 0 || (zero && digits > 1) || value > kMost || (!last && peek() != ',')) break;
+      bytes.push_back(static_cast<std::uint8_t>(value));
+      ++at_;
+      if (!last) continue;
+      out = Json::binary(std::move(bytes));
+      return true;
+    }
+    at_ = start;
+    return false;
+  }
+
   bool array(Json& out, std::size_t depth) {
+    if (limits_.lists_as_bytes && byte_list(out)) return true;
     ++at_;
     out = Json::array();
     auto& items = out.get_ref<Json::array_t&>();

@@ -68,6 +68,16 @@ void append_members(std::string& out, const Json::object_t& members) {
   out += '}';
 }
 
+void append_bytes(std::string& out, const Json::binary_t& bytes) {
+  char separator = '[';
+  for (const std::uint8_t byte : bytes) {
+    out += separator;
+    separator = ',';
+    out += fmt::format_int(byte).c_str();
+  }
+  out += bytes.empty() ? "[]" : "]";
+}
+
 void append_json(std::string& out, const Json& value) {
   switch (value.type()) {
     case Json::value_t::object:
@@ -96,6 +106,8 @@ void append_json(std::string& out, const Json& value) {
     case Json::value_t::number_integer:
       out += fmt::format_int(value.get<std::int64_t>()).c_str();
       return;
+    case Json::value_t::binary:
+      return append_bytes(out, value.get_binary());
     default:
       out += slow_dump(value);
   }

@@ -97,9 +97,12 @@ Result<Bytes> Fields::hex(const char* name) const {
 }
 
 Result<Bytes> bytes_of_ints(const nlohmann::json& list, std::size_t max) {
-  if (!list.is_array() || list.size() > max) {
+  const auto* bytes = list.get_ptr<const Json::binary_t*>();
+  const std::size_t size = bytes != nullptr ? bytes->size() : list.size();
+  if ((bytes == nullptr && !list.is_array()) || size > max) {
     return fail(Code::kInvalidArgument, fmt::format("is no list of at most {} numbers", max));
   }
+  if (bytes != nullptr) return Bytes(bytes->begin(), bytes->end());
   Bytes out;
   out.reserve(list.size());
   for (const auto& element : list) {

@@ -49,8 +49,12 @@ class Reader {
   std::string_view what_;
 };
 
-Result<Json> parse_object(std::string_view body, std::string_view what, std::size_t max_bytes) {
-  COFFER_TRY(Json value, parse_json(body, what, {.max_bytes = max_bytes, .max_depth = kMaxDepth}));
+Result<Json> parse_object(std::string_view body, std::string_view what, std::size_t max_bytes,
+                          bool lists_as_bytes = false) {
+  COFFER_TRY(Json value, parse_json(body, what,
+                                    {.max_bytes = max_bytes,
+                                     .max_depth = kMaxDepth,
+                                     .lists_as_bytes = lists_as_bytes}));
   if (!value.is_object()) {
     return fail(Code::kInvalidArgument, fmt::format("read {}: it is no object", what));
   }
@@ -125,7 +129,7 @@ std::string serialise(const Challenge& challenge) {
 }
 
 Result<Attestation> parse_attestation(std::string_view body) {
-  COFFER_TRY(Json message, parse_object(body, "Attestation", kMaxMessageBytes));
+  COFFER_TRY(Json message, parse_object(body, "Attestation", kMaxMessageBytes, true));
   const Reader reader(message, "Attestation");
   Attestation out;
   COFFER_TRY(out.init_data, read_init_data(message));

@@ -56,6 +56,7 @@ struct Attestation {
   std::string nonce;
   // As received: what report data is computed from. jose::parse_tee_pubkey reads the key.
   nlohmann::json tee_pubkey;
+  // Its lists of bytes are binary values when it was parsed (JsonLimits::lists_as_bytes).
   nlohmann::json primary_evidence;
   // Empty, or the text of an object with one member per TEE beside the first.
   std::string additional_evidence;

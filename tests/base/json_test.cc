@@ -94,6 +94,9 @@ bool both_read(const std::string& text) {
   if (!mine || theirs.is_discarded()) return false;
   EXPECT_EQ(mine->dump(), theirs.dump()) << text;
   EXPECT_EQ(dump_json(*mine), theirs.dump()) << text;
+  const auto bytes =
+      parse_json(text, "x", {.refuse_duplicate_keys = false, .lists_as_bytes = true});
+  EXPECT_TRUE(bytes && dump_json(*bytes) == theirs.dump()) << text;
   return true;
 }
 
@@ -293,6 +296,41 @@ TEST(Json, IsWrittenWithoutATree) {
             "\"tree\":{\"x\":[1.5]},\"last\":{}}");
   EXPECT_TRUE(Json::accept(text));
   EXPECT_EQ(writer.text("again").take(), "\"again\"");
+}
+
+// What lists_as_bytes made of a list, as the list that it was.
+Json as_lists(const Json& value) {
+  if (value.is_binary()) {
+    Json out = Json::array();
+    for (const auto byte : value.get_binary()) out.push_back(byte);
+    return out;
+  }
+  Json out = value;
+  if (value.is_structured()) {
+    for (auto& item : out) item = as_lists(item);
+  }
+  return out;
+}
+
+TEST(Json, ListsOfBytesAreReadAsBytesWhereThatIsWanted) {
+  constexpr JsonLimits kBytes{.lists_as_bytes = true};
+  for (const char* text : {"[0]", "[255,0,1]", " [ 7 , 10\n] "}) {
+    EXPECT_TRUE(parse_json(text, "x", kBytes)->is_binary()) << text;
+    EXPECT_TRUE(parse_json(text, "x")->is_array()) << text;
+  }
+  for (const char* text : {"[]", "[256]", "[1000]", "[-1]", "[1.0]", "[1e1]", "[1,\"\"]",
+                           "[[1],[]]", "[1,{}]", "[null]", "[1,2,300]"}) {
+    const auto read = parse_json(text, "x", kBytes);
+    ASSERT_TRUE(read) << text;
+    EXPECT_TRUE(read->is_array()) << text;
+    EXPECT_EQ(as_lists(*read).dump(), Json::parse(text).dump());
+  }
+  for (const char* text : {"[1", "[1,", "[1,]", "[,1]", "[00]", "[01]", "[1 2]", "[+1]", "[1;2]"}) {
+    EXPECT_FALSE(parse_json(text, "x", kBytes)) << text;
+  }
+  EXPECT_FALSE(parse_json("[[1]]", "x", {.max_depth = 1, .lists_as_bytes = true}));
+  EXPECT_EQ(dump_json(*parse_json(R"({"a":[1,255],"b":[]})", "x", kBytes)),
+            R"({"a":[1,255],"b":[]})");
 }
 
 TEST(Json, IsWrittenAsNlohmannWritesIt) {

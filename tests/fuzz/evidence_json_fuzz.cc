@@ -32,30 +32,45 @@ void check_tdx(const nlohmann::json& value) {
         "evidence is read as it was written");
 }
 
+template <typename Parse>
+void check_same(Parse parse, const nlohmann::json& lists, const nlohmann::json& bytes) {
+  const auto one = parse(lists);
+  const auto other = parse(bytes);
+  check(one.has_value() == other.has_value(), "evidence is read from lists as from bytes");
+  if (!one)
+    check(one.error().message() == other.error().message(), "and refused in the same words");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  const auto value = parse_json(as_text(BytesView(data + 1, size - 1)), "input");
+  const std::string_view text = as_text(BytesView(data + 1, size - 1));
+  const auto value = parse_json(text, "input");
   if (!value) return 0;
+  // As the broker reads it.
+  const auto bytes = parse_json(text, "input", {.lists_as_bytes = true});
+  check(bytes.has_value(), "lists of bytes are lists");
   switch (data[0] % 6) {
     case 0:
       check_snp(*value);
+      check_same(evidence::parse_snp, *value, *bytes);
       break;
     case 1:
       check_tdx(*value);
+      check_same(evidence::parse_tdx, *value, *bytes);
       break;
     case 2:
-      (void)evidence::parse_tpm(*value);
+      check_same(evidence::parse_tpm, *value, *bytes);
       break;
     case 3:
-      (void)evidence::parse_azure_snp(*value);
+      check_same(evidence::parse_azure_snp, *value, *bytes);
       break;
     case 4:
-      (void)evidence::parse_azure_tdx(*value);
+      check_same(evidence::parse_azure_tdx, *value, *bytes);
       break;
     default:
-      (void)evidence::parse_sample(*value);
+      check_same(evidence::parse_sample, *value, *bytes);
       break;
   }
   return 0;

@@ -13,11 +13,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text = as_text(BytesView(data, size));
   const auto mine = parse_json(text, "input", kLimits);
   (void)parse_json(text, "input");
+  const auto bytes =
+      parse_json(text, "input", {.refuse_duplicate_keys = false, .lists_as_bytes = true});
+  check(bytes.has_value() == mine.has_value(), "lists of bytes are lists");
   if (mine) {
     const std::string written = dump_json(*mine);
     check(written == mine->dump(), "written as nlohmann writes it");
     check(dump_json(parse_json(written, "written text", kLimits).value()) == written,
           "what is written reads back");
+    check(dump_json(*bytes) == written, "lists of bytes are written as lists");
   }
   // nlohmann takes a zero byte for the end, and has no limit of depth.
   if (text.find('\0') != std::string_view::npos) return 0;

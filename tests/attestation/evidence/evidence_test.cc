@@ -7,6 +7,7 @@
 
 #include "attestation/evidence/fields.h"
 #include "base/fd.h"
+#include "base/json.h"
 #include "tee/sev-snp/cert_table.h"
 #include "tee/sev-snp/report.h"
 #include "tee/tpm/key.h"
@@ -83,6 +84,22 @@ TEST(SnpEvidence, CarriesTheCertificateTable) {
   ASSERT_TRUE(read) << read.error().to_string();
   EXPECT_EQ(read->report, evidence.report);
   EXPECT_EQ(read->auxiliary, evidence.auxiliary);
+}
+
+// JsonLimits::lists_as_bytes, as the broker reads it.
+TEST(SnpEvidence, IsReadFromBytesAsFromLists) {
+  const tee::Evidence evidence = snp_with_certificates();
+  auto json = *make_snp(evidence);
+  json.erase("raw_report");
+  const auto read = parse_json(json.dump(), "evidence", {.lists_as_bytes = true});
+  ASSERT_TRUE(read && read->at("cert_chain")[0]["data"].is_binary());
+  const auto again = parse_snp(*read);
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(again->report, evidence.report);
+  EXPECT_EQ(again->auxiliary, evidence.auxiliary);
+  const auto refused = [](const Json& list) { return bytes_of_ints(list, 3).error().message(); };
+  EXPECT_EQ(bytes_of_ints(Json::binary({1, 2, 3}), 3).value(), (Bytes{1, 2, 3}));
+  EXPECT_EQ(refused(Json::binary({1, 2, 3, 4})), refused({1, 2, 3, 4}));
 }
 
 TEST(SnpEvidence, RefusesFieldsThatDoNotFit) {
