@@ -1,7 +1,6 @@
 #include "guest-agent/program.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/stubs/logging.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -20,6 +19,7 @@
 #include "guest-agent/modules.h"
 #include "guest-agent/rego_gate.h"
 #include "guest-agent/server.h"
+#include "rpc/protos/quiet.h"
 
 namespace coffer::agent {
 namespace {
@@ -162,9 +162,7 @@ Status run_as_init(Options& options) {
 
 int run_program(int argc, const char* const* argv, bool is_init) {
   ignore_sigpipe();
-  // A message that does not parse is refused with an error; protobuf's own line for each of its
-  // fields would let the host fill the console.
-  google::protobuf::SetLogHandler(nullptr);
+  silence_protobuf();
   if (is_init) {
     Options options;
     const auto status = run_as_init(options);

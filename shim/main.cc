@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "rpc/protos/quiet.h"
 #include "shim/bootstrap/delete.h"
 #include "shim/bootstrap/info.h"
 #include "shim/bootstrap/options.h"
@@ -83,6 +84,7 @@ Result<std::string> answer(const ShimOptions& options) {
 
 int main(int argc, char** argv) {
   ignore_sigpipe();
+  silence_protobuf();
   const std::vector<std::string_view> args(argv + 1, argv + argc);
   const auto options = parse_options(args);
   const auto text =

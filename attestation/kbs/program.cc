@@ -19,6 +19,7 @@
 #include "attestation/kbs/trust.h"
 #include "attestation/service/default_policies.h"
 #include "base/fd.h"
+#include "rpc/protos/quiet.h"
 
 namespace coffer::kbs {
 namespace {
@@ -338,6 +339,7 @@ int run_program(const std::vector<std::string>& args) {
     return 0;
   }
   if (command == "init") return run_init(args);
+  silence_protobuf();
   if (command == "serve") return run_serve(args);
   if (command == "default-policy" && args.size() == 1) {
     fmt::print("{}", appraisal::default_cpu_policy());

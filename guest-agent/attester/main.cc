@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "guest-agent/attester/commands.h"
+#include "rpc/protos/quiet.h"
 
 namespace {
 
@@ -60,6 +61,7 @@ Status serve(std::span<char*> args) {
 
 int main(int argc, char** argv) {
   ignore_sigpipe();
+  silence_protobuf();
   const std::span<char*> all(argv, static_cast<std::size_t>(argc));
   const std::string_view command = argc > 1 ? all[1] : "";
   if (command == "initdata" && (argc == 5 || argc == 6)) return finish(initdata(all.subspan(2)));
