@@ -34,20 +34,28 @@ int hex_digit(char c) {
 }
 
 std::string encode(BytesView in, std::string_view alphabet, bool pad) {
-  std::string out;
-  out.reserve((in.size() + 2) / 3 * 4);
-  std::uint32_t buffer = 0;
-  unsigned bits = 0;
-  for (const std::uint8_t byte : in) {
-    buffer = (buffer << 8U) | byte;
-    bits += 8;
-    while (bits >= 6) {
-      bits -= 6;
-      out += alphabet[(buffer >> bits) & 0x3FU];
-    }
+  const std::size_t rest = in.size() % 3;
+  const std::size_t last = rest == 0 ? 0 : pad ? 4 : rest + 1;
+  std::string out(in.size() / 3 * 4 + last, '=');
+  char* to = out.data();
+  const auto put = [&](std::uint32_t group, unsigned shift) {
+    *to++ = alphabet[(group >> shift) & 0x3FU];
+  };
+  const std::uint8_t* from = in.data();
+  for (const auto* const end = from + (in.size() - rest); from != end; from += 3) {
+    const std::uint32_t group =
+        (std::uint32_t{from[0]} << 16U) | (std::uint32_t{from[1]} << 8U) | from[2];
+    put(group, 18);
+    put(group, 12);
+    put(group, 6);
+    put(group, 0);
   }
-  if (bits > 0) out += alphabet[(buffer << (6 - bits)) & 0x3FU];
-  while (pad && out.size() % 4 != 0) out += '=';
+  if (rest == 0) return out;
+  const std::uint32_t group =
+      (std::uint32_t{from[0]} << 16U) | (rest == 2 ? std::uint32_t{from[1]} << 8U : 0U);
+  put(group, 18);
+  put(group, 12);
+  if (rest == 2) put(group, 6);
   return out;
 }
 
@@ -57,9 +65,19 @@ Result<Bytes> decode(std::string_view in, const std::array<std::int8_t, 256>& in
   }
   Bytes out(in.size() * 3 / 4);  // a lone character is refused, so this is exact
   auto* at = out.data();
+  const auto digit = [&](std::size_t i) { return inverse[static_cast<std::uint8_t>(in[i])]; };
+  std::size_t whole = 0;  // characters in groups of four that were read
+  for (; in.size() - whole >= 4; whole += 4) {
+    const int group = (digit(whole) << 18) | (digit(whole + 1) << 12) | (digit(whole + 2) << 6) |
+                      digit(whole + 3);
+    if (group < 0) break;  // a foreign one: its place is told below
+    *at++ = static_cast<std::uint8_t>(group >> 16);
+    *at++ = static_cast<std::uint8_t>(group >> 8);
+    *at++ = static_cast<std::uint8_t>(group);
+  }
   std::uint32_t buffer = 0;
   unsigned bits = 0;
-  for (std::size_t i = 0; i < in.size(); ++i) {
+  for (std::size_t i = whole; i < in.size(); ++i) {
     const std::int8_t value = inverse[static_cast<std::uint8_t>(in[i])];
     if (value == kForeign) {
       return fail(Code::kInvalidArgument,

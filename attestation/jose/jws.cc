@@ -203,19 +203,31 @@ Status verify_message(const PublicKey& key, std::string_view message, BytesView 
   return {};
 }
 
-Result<std::string> sign_jws(const PrivateKey& key, nlohmann::json header,
-                             std::string_view payload) {
+Result<std::string> encode_header(const PrivateKey& key, nlohmann::json header) {
   const auto alg = signature_algorithm(key.type());
   if (!alg || !header.is_object()) {
     return fail(Code::kInvalidArgument,
                 fmt::format("sign JWS: no algorithm for a key of {}", key_type_name(key.type())));
   }
   header["alg"] = std::string(*alg);
-  const auto header_text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
-  std::string out = to_base64url(as_bytes(header_text)) + "." + to_base64url(as_bytes(payload));
+  return to_base64url(as_bytes(dump_json(header)));
+}
+
+Result<std::string> sign_encoded(const PrivateKey& key, std::string encoded_header,
+                                 std::string_view payload) {
+  std::string out = std::move(encoded_header);
+  out += '.';
+  out += to_base64url(as_bytes(payload));
   COFFER_TRY(const Bytes signature, sign_message(key, out));
-  out += "." + to_base64url(signature);
+  out += '.';
+  out += to_base64url(signature);
   return out;
+}
+
+Result<std::string> sign_jws(const PrivateKey& key, nlohmann::json header,
+                             std::string_view payload) {
+  COFFER_TRY(std::string encoded, encode_header(key, std::move(header)));
+  return sign_encoded(key, std::move(encoded), payload);
 }
 
 Status check_token_times(const nlohmann::json& claims, std::int64_t now, const TimeRules& rules) {

@@ -38,6 +38,11 @@ inline constexpr std::size_t kMaxJwsBytes = std::size_t{4} << 20U;
 [[nodiscard]] Result<std::string> sign_jws(const PrivateKey& key, nlohmann::json header,
                                            std::string_view payload);
 
+// The same in two steps, for many signatures with one header: it is encoded once.
+[[nodiscard]] Result<std::string> encode_header(const PrivateKey& key, nlohmann::json header);
+[[nodiscard]] Result<std::string> sign_encoded(const PrivateKey& key, std::string encoded_header,
+                                               std::string_view payload);
+
 // The signatures alone, as JWS has them (ECDSA: r || s), by the algorithm that the key's type
 // allows.
 [[nodiscard]] Result<Bytes> sign_message(const PrivateKey& key, std::string_view message);

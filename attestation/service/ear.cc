@@ -86,17 +86,18 @@ Result<TokenSigner> TokenSigner::make(jose::PrivateKey key, TokenSettings settin
   }
   TokenSigner out(std::move(key), std::move(settings));
   COFFER_TRY(out.kid_, jose::jwk_thumbprint(out.key_.public_key()));
-  COFFER_TRY(out.jwk_, jose::to_jwk(out.key_.public_key()));
-  out.jwk_["alg"] = "ES256";
-  out.jwk_["kid"] = out.kid_;
-  Json published = out.jwk_;
-  published["use"] = "sig";
-  out.jwks_ = {{"keys", Json::array({std::move(published)})}};
+  COFFER_TRY(Json jwk, jose::to_jwk(out.key_.public_key()));
+  jwk["alg"] = "ES256";
+  jwk["kid"] = out.kid_;
+  COFFER_TRY(out.header_,
+             jose::encode_header(out.key_, {{"typ", "JWT"}, {"kid", out.kid_}, {"jwk", jwk}}));
+  jwk["use"] = "sig";
+  out.jwks_ = {{"keys", Json::array({std::move(jwk)})}};
   return out;
 }
 
 Result<std::string> TokenSigner::sign(std::string_view claims) const {
-  return jose::sign_jws(key_, {{"typ", "JWT"}, {"kid", kid_}, {"jwk", jwk_}}, claims);
+  return jose::sign_encoded(key_, header_, claims);
 }
 
 Result<Json> TokenSigner::verify(std::string_view token, tee::UnixTime now) const {

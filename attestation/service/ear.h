@@ -57,8 +57,8 @@ class TokenSigner {
 
   jose::PrivateKey key_;
   TokenSettings settings_;
-  std::string kid_;
-  nlohmann::json jwk_, jwks_;
+  std::string kid_, header_;  // the header encoded
+  nlohmann::json jwks_;
 };
 
 // The token says that its evidence was fresh.

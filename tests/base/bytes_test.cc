@@ -46,6 +46,26 @@ TEST(Base64, UrlFormUsesItsAlphabet) {
   EXPECT_EQ(from_base64url("-_8"), bytes);
 }
 
+TEST(Base64, OfAnyLengthIsReadBackAndAForeignCharacterIsNamed) {
+  Bytes bytes;
+  for (unsigned size = 0; size < 70; ++size) {
+    const std::string standard = to_base64(bytes);
+    const std::string url = to_base64url(bytes);
+    EXPECT_EQ(standard.size(), (size + 2) / 3 * 4);
+    EXPECT_EQ(url.size(), (size * 4 + 2) / 3);
+    EXPECT_EQ(from_base64(standard), bytes);
+    EXPECT_EQ(from_base64url(url), bytes);
+    for (std::size_t at = 0; at < url.size(); ++at) {
+      std::string damaged = url;
+      damaged[at] = '\xc3';
+      const auto read = from_base64url(damaged);
+      ASSERT_FALSE(read);
+      EXPECT_NE(read.error().message().find("offset " + std::to_string(at)), std::string::npos);
+    }
+    bytes.push_back(static_cast<std::uint8_t>(size * 151 + 77));
+  }
+}
+
 TEST(ConstantTime, ComparesContentAndLength) {
   EXPECT_TRUE(equal_constant_time(as_bytes("abc"), as_bytes("abc")));
   EXPECT_FALSE(equal_constant_time(as_bytes("abc"), as_bytes("abd")));
