@@ -20,6 +20,7 @@ constexpr std::uint32_t kFirstHighSurrogate = 0xD800;
 constexpr std::uint32_t kFirstLowSurrogate = 0xDC00;
 constexpr std::uint32_t kAfterSurrogates = 0xE000;
 constexpr std::uint32_t kFirstPastTwoBytes = 0x10000;
+constexpr std::size_t kMostShown = 64;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -178,7 +179,10 @@ class Reader {
       const auto member = members.try_emplace(members.end(), std::move(key));
       if (members.size() == before && limits_.refuse_duplicate_keys) {
         at_ = start;
-        return give_up(fmt::format("key '{}' stands twice", member->first));
+        // An error ends in logs and replies: a long key is not repeated there.
+        const bool shown = member->first.size() <= kMostShown;
+        return give_up(shown ? fmt::format("key '{}' stands twice", member->first)
+                             : fmt::format("a key of {} bytes stands twice", member->first.size()));
       }
       skip_space();
       if (!take(':')) return give_up("want ':'");

@@ -356,6 +356,9 @@ TEST(Json, HoldsTheDepthLimitExactly) {
 TEST(Json, RefusesDoubledKeysAtAnyLevel) {
   EXPECT_NE(parse_json(R"({"a":{"b":1,"b":2}})", "x").error().message().find("'b' stands twice"),
             std::string::npos);
+  const std::string key = '"' + std::string(1000, 'k') + R"(":1)";
+  EXPECT_EQ(parse_json("{" + key + "," + key + "}", "x").error().message(),
+            "parse x: byte 1006: a key of 1000 bytes stands twice");
   EXPECT_TRUE(parse_json(R"([{"a":1},{"a":2}])", "x"));
   EXPECT_EQ(parse_json(R"({"a":1,"a":2})", "x", {.refuse_duplicate_keys = false})->at("a"), 2);
 }
