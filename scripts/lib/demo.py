@@ -136,6 +136,17 @@ def cri(containerd, method, request):
     return json.loads(done.stdout)
 
 
+def wait_for_images(containerd):
+    """The CRI hears of imported images a moment later."""
+    deadline = time.monotonic() + 60
+    for image in (images.PAUSE, images.BUSYBOX):
+        asked = {"image": {"image": image}}
+        while not cri(containerd, "ImageService/ImageStatus", asked).get("image"):
+            if time.monotonic() > deadline:
+                raise Failure(f"containerd's CRI does not know image {image}")
+            time.sleep(0.05)
+
+
 def write_initdata(folder, url, certificate):
     policy = (SOURCE / "configs/policies/allow-all.rego").read_text()
     path = folder / "initdata.toml"
@@ -158,6 +169,7 @@ def run_attested_pod(containerd, annotation):
     sandbox = {"metadata": {"name": "demo", "uid": "demo", "namespace": "demo"}, "hostname": "demo",
                "log_directory": str(containerd.dir / "logs"), "linux": {},
                "annotations": {"io.katacontainers.config.hypervisor.cc_init_data": annotation}}
+    wait_for_images(containerd)
     started = time.monotonic()
     pod = cri(containerd, "RunPodSandbox", {"config": sandbox,
                                             "runtime_handler": "kata"})["pod_sandbox_id"]
@@ -231,6 +243,11 @@ def main():
     if os.geteuid() != 0:
         raise Failure("not root (run: sudo scripts/demo)")
     if args.no_build:
+        needed = [SOURCE / "build/tests/cri_client", args.no_build / "guest-image/pause"]
+        missing = [str(path) for path in needed if not path.exists()]
+        if args.what == "attestation" and missing:
+            raise Failure(f"--no-build: {' and '.join(missing)}: not there (build the targets "
+                          "coffer_pause and cri_client, and copy build/guest-image/pause)")
         DEMOS[args.what](args.no_build)
         return
     with tempfile.TemporaryDirectory(prefix="coffer-demo-") as folder:
